@@ -1,0 +1,1 @@
+"""What builds the book: nothing here is needed by a reader."""
