@@ -1,9 +1,9 @@
 """The package behind *Dissecting Deep Learning*: what the chapters call, so that their cells hold only ideas."""
 
 from ddl import datasets, diagrams, exercises, models, plots, training
-from ddl.claims import ClaimError, claim, claims
 from ddl.environment import device, rng, seed, setup
-from ddl.explore import describe, explore, steps
+from ddl.evidence import ClaimError, claim, claims
+from ddl.explorables import describe, explore, steps
 from ddl.training import History, fit
 
 __version__ = "0.1.0"

@@ -26,10 +26,10 @@ def setup() -> None:
     ValueError
         If the environment variable ``DDL_SEED`` is not a non-negative integer.
     """
-    from ddl import claims, plots
+    from ddl import evidence, plots
 
     plots.use_style()
-    claims.forget()
+    evidence.forget()
     random.seed(seed(0))
     np.random.seed(seed(0))  # noqa: NPY002 - for readers' own cells; the book itself passes generators
     torch.manual_seed(seed(0))

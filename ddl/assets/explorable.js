@@ -1,0 +1,97 @@
+(() => {
+  const INTERVAL = 350; // milliseconds between two steps of a playing parameter
+  const PREFERS_STILL = matchMedia("(prefers-reduced-motion: reduce)");
+
+  function start(root) {
+    root.dataset.ready = "";
+    const { sizes, labels, frames } = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+    const controls = [...root.querySelectorAll(".ddl-control input, .ddl-control select")];
+    const spoken = root.querySelector(".ddl-spoken");
+    let shown = root.querySelector(".ddl-frame");
+    const pictures = [shown];
+
+    // Every state has an image element of its own, made when it is first near, so that a step only swaps two of them.
+    function picture(index) {
+      if (!pictures[index]) {
+        const image = shown.cloneNode();
+        Object.assign(image, frames[index - 1]);
+        image.decode().catch(() => {}); // decoding early is only for speed; the browser decodes when it shows the image
+        pictures[index] = image;
+      }
+      return pictures[index];
+    }
+
+    const position = (control) => (control.type === "checkbox" ? Number(control.checked) : Number(control.value));
+
+    function show() {
+      const index = controls.reduce((sum, control, i) => sum * sizes[i] + position(control), 0);
+      controls.forEach((control, i) => {
+        if (control.type !== "range") return;
+        const label = labels[i][position(control)];
+        control.setAttribute("aria-valuetext", label);
+        control.closest(".ddl-control").querySelector("output").textContent = label;
+      });
+      const next = picture(index);
+      if (next === shown) return;
+      shown.replaceWith(next);
+      shown = next;
+      spoken.textContent = next.alt;
+      root.dispatchEvent(new CustomEvent("ddl-shown", { bubbles: true, detail: { index } }));
+    }
+
+    controls.forEach((control) => control.addEventListener("input", show));
+    root.querySelectorAll(".ddl-play").forEach((button) => playable(button, show));
+
+    // A deck moves on with the arrow keys: keys meant for a control must not turn the slide.
+    root.addEventListener("keydown", (event) => {
+      if (/^(Arrow|Home|End|Page| )/.test(event.key) && event.target.closest("input, select, button")) event.stopPropagation();
+    });
+
+    new IntersectionObserver((entries, observer) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      for (let index = 0; index <= frames.length; index++) picture(index);
+    }, { rootMargin: "400px" }).observe(root);
+
+    root.querySelector(".ddl-controls").hidden = false;
+    show();
+  }
+
+  function playable(button, show) {
+    const slider = button.closest(".ddl-control").querySelector("input");
+    let timer = null;
+
+    function step() {
+      slider.value = Number(slider.value) + 1;
+      show();
+      if (slider.value === slider.max) stop();
+    }
+    function stop() {
+      clearInterval(timer);
+      timer = null;
+      name();
+    }
+    function name() {
+      button.textContent = timer ? "Pause" : PREFERS_STILL.matches ? "Next" : "Play";
+    }
+
+    button.addEventListener("click", () => {
+      if (timer) return stop();
+      if (slider.value === slider.max) {
+        slider.value = 0;
+        show();
+      } else if (PREFERS_STILL.matches) {
+        step();
+      }
+      if (!PREFERS_STILL.matches) timer = setInterval(step, INTERVAL);
+      name();
+    });
+    slider.addEventListener("input", stop); // the reader takes over
+    PREFERS_STILL.addEventListener("change", stop);
+    name();
+  }
+
+  document.querySelectorAll("ddl-explorable:not([data-ready])").forEach((root) => {
+    if (root.querySelector("script[type='application/json']")) start(root);
+  });
+})();

@@ -1,0 +1,71 @@
+"""The controls of an explorable where a kernel runs: JupyterLab, VS Code, Colab (ipywidgets 7.7.1 and 8)."""
+
+from __future__ import annotations
+
+import html
+import traceback
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+
+if TYPE_CHECKING:
+    from ddl.explorables import Explorable, Parameter
+
+PLAY_INTERVAL = 350
+"""Milliseconds between two steps of a playing time-like parameter."""
+
+
+def build_widget(explorable: Explorable) -> widgets.VBox:
+    """Return the controls of an explorable above its figure, which follows them.
+
+    Parameters
+    ----------
+    explorable
+        What is to be moved.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        The controls, the figure, and the caption. An error in the explorable's function is shown in
+        place of the figure.
+    """
+    controls = [_control(parameter) for parameter in explorable.parameters]
+    picture = widgets.HTML()
+
+    def show(change: object = None) -> None:
+        state = tuple(int(control.value) for control in controls)
+        try:
+            frame = explorable.frame(state)
+        except Exception:
+            picture.value = f'<pre style="color: #b00020">{html.escape(traceback.format_exc())}</pre>'
+        else:
+            picture.value = (
+                f'<img src="data:image/png;base64,{frame.encoded("png")}" alt="{html.escape(frame.alt)}" '
+                f'style="max-width: 100%; width: {frame.picture.width // 2}px; background: white">'
+            )
+
+    for control in controls:
+        control.observe(show, names="value")
+    show()
+    rows = [
+        _with_play(control) if parameter.playable else control
+        for parameter, control in zip(explorable.parameters, controls, strict=True)
+    ]
+    caption = widgets.HTML(f"<em>{html.escape(explorable.caption)}</em>")
+    return widgets.VBox([widgets.HBox(rows, layout={"flex_flow": "row wrap"}), picture, caption])
+
+
+def _control(parameter: Parameter) -> widgets.Widget:
+    """Return a widget whose value is the position of the parameter's value."""
+    style = {"description_width": "initial"}
+    if parameter.kind == "switch":
+        return widgets.Checkbox(value=False, description=parameter.title, indent=False)
+    kind = widgets.SelectionSlider if parameter.kind == "slider" else widgets.Dropdown
+    options = [(label, position) for position, label in enumerate(parameter.labels)]
+    return kind(options=options, value=0, description=parameter.title, style=style)
+
+
+def _with_play(slider: widgets.SelectionSlider) -> widgets.HBox:
+    play = widgets.Play(min=0, max=len(slider.options) - 1, interval=PLAY_INTERVAL)
+    widgets.link((play, "value"), (slider, "value"))
+    return widgets.HBox([play, slider])

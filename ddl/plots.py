@@ -1,0 +1,263 @@
+"""House style and the plots that chapters share: computing apart from drawing, and every function returns the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, INK, GREY = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#1f2933", "#6b7580",
+)  # fmt: skip
+"""Colours that readers with any common colour blindness can tell apart (Okabe and Ito, 2008)."""
+
+CLASS_COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
+CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+DIVERGING = LinearSegmentedColormap.from_list("ddl", [BLUE, "#ffffff", ORANGE])
+"""From the colour of class 0 over white to the colour of class 1."""
+
+
+def use_style() -> None:
+    """Set the book's plot style; :func:`ddl.setup` calls it.
+
+    In a notebook, figures are also drawn at twice the resolution, so that they are sharp on dense screens.
+    """
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (7.2, 3.4),
+            "figure.dpi": 100,
+            "figure.facecolor": "white",
+            "axes.prop_cycle": mpl.cycler(color=CLASS_COLOURS),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GREY,
+            "axes.labelcolor": INK,
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "axes.axisbelow": True,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "text.color": INK,
+            "lines.linewidth": 2,
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "grid.color": "#e4e7eb",
+            "image.cmap": "viridis",
+        }
+    )
+    try:
+        from IPython import get_ipython
+    except ImportError:  # outside notebooks IPython may be missing
+        return
+    if get_ipython() is not None:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
+
+
+class Grid(NamedTuple):
+    """The values of a function on a regular grid over a rectangle of the plane."""
+
+    x1: np.ndarray
+    """Shape (r,): the first coordinates."""
+    x2: np.ndarray
+    """Shape (r,): the second coordinates."""
+    values: np.ndarray
+    """Shape (r, r): the value at ``(x1[j], x2[i])`` stands in row i, column j."""
+
+
+def limits_around(x: torch.Tensor, margin: float = 0.15) -> tuple[float, float, float, float]:
+    """Return ``(x1_min, x1_max, x2_min, x2_max)`` around points of shape (n, 2).
+
+    Parameters
+    ----------
+    x
+        Points, shape (n, 2).
+    margin
+        Room on each side, as a share of the points' range.
+
+    Returns
+    -------
+    tuple of float
+        Limits, as :func:`on_grid` takes them.
+    """
+    low, high = x.amin(0), x.amax(0)
+    room = margin * (high - low)
+    (a, c), (b, d) = (low - room).tolist(), (high + room).tolist()
+    return a, b, c, d
+
+
+def on_grid(
+    function: Callable[[torch.Tensor], torch.Tensor],
+    limits: tuple[float, float, float, float],
+    resolution: int = 120,
+) -> Grid:
+    """Evaluate a function of the plane on a regular grid.
+
+    Parameters
+    ----------
+    function
+        Takes points of shape (m, 2) and returns one number for each, shape (m,) or (m, 1). A module is one.
+    limits
+        ``(x1_min, x1_max, x2_min, x2_max)``.
+    resolution
+        Number of grid points r along each axis.
+
+    Returns
+    -------
+    Grid
+        The r × r values.
+
+    Raises
+    ------
+    ValueError
+        If the function does not return one number per point.
+    """
+    a, b, c, d = limits
+    x1, x2 = np.linspace(a, b, resolution), np.linspace(c, d, resolution)
+    points = torch.from_numpy(np.stack(np.meshgrid(x1, x2), axis=-1).reshape(-1, 2)).float()
+    with torch.no_grad():
+        values = torch.as_tensor(function(points))
+    if values.numel() != len(points):
+        raise ValueError(
+            f"the function returned shape {tuple(values.shape)} for {len(points)} points; return one number per point"
+        )
+    return Grid(x1, x2, values.reshape(resolution, resolution).cpu().numpy())
+
+
+def regions(grid: Grid, ax: Axes | None = None, *, threshold: float = 0.0, shade: bool = True) -> Axes:
+    """Draw a binary classifier over the plane: the two regions and the boundary between them.
+
+    Parameters
+    ----------
+    grid
+        The classifier's score on a grid; above ``threshold`` it says class 1.
+    ax
+        Where to draw; a new figure if not given.
+    threshold
+        Score at the boundary: 0 for logits, 0.5 for probabilities.
+    shade
+        Whether to colour the regions (by the sign of the score alone) or draw only the boundary.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = _axes(ax)
+    values = grid.values.astype(float)
+    if shade:
+        ax.contourf(
+            grid.x1, grid.x2, values > threshold, levels=[-0.5, 0.5, 1.5], colors=[BLUE, ORANGE], alpha=0.16
+        )
+    if values.min() < threshold < values.max():
+        ax.contour(grid.x1, grid.x2, values, levels=[threshold], colors=[INK], linewidths=1.8)
+    ax.set(xlim=(grid.x1[0], grid.x1[-1]), ylim=(grid.x2[0], grid.x2[-1]))
+    return ax
+
+
+def points(
+    x: torch.Tensor, y: torch.Tensor, ax: Axes | None = None, *, names: Sequence[str] = (), size: float = 22
+) -> Axes:
+    """Draw points of the plane, each class with a colour and a marker of its own.
+
+    Parameters
+    ----------
+    x
+        Points, shape (n, 2).
+    y
+        Classes 0, 1, …, shape (n,).
+    ax
+        Where to draw; a new figure if not given.
+    names
+        Names of the classes for the legend; none, no legend entries.
+    size
+        Area of a marker in square points.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = _axes(ax)
+    for label in torch.unique(y).tolist():
+        chosen = x[y == label]
+        ax.scatter(
+            chosen[:, 0], chosen[:, 1], s=size, c=CLASS_COLOURS[label % len(CLASS_COLOURS)],
+            marker=CLASS_MARKERS[label % len(CLASS_MARKERS)], edgecolors="white", linewidths=0.5,
+            label=names[label] if names else None, zorder=3,
+        )  # fmt: skip
+    return ax
+
+
+def line(weights: torch.Tensor, bias: float, ax: Axes | None = None, **style: object) -> Axes:
+    """Draw the line w·x + b = 0 through the plane.
+
+    Parameters
+    ----------
+    weights
+        w, shape (2,).
+    bias
+        b.
+    ax
+        Where to draw; a new figure if not given.
+    **style
+        Passed on to :meth:`matplotlib.axes.Axes.axline`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on. Without a line if w = 0: then there is none.
+    """
+    ax = _axes(ax)
+    w = np.asarray(weights, dtype=float).ravel()
+    if np.any(w):
+        foot = -float(bias) * w / (w @ w)
+        limits = ax.axis()
+        ax.axline(foot, foot + np.array([-w[1], w[0]]), **{"color": INK, "linewidth": 1.8} | style)
+        ax.axis(limits)
+    return ax
+
+
+def panels(count: int, *, width: float = 9.0, height: float = 3.1, **options: object) -> tuple[plt.Figure, np.ndarray]:
+    """Make a figure with panels side by side, with fixed room for titles and labels.
+
+    The room is the same whatever is drawn, so that the frames of an explorable do not jump.
+
+    Parameters
+    ----------
+    count
+        Number of panels.
+    width, height
+        Size of the figure in inches.
+    **options
+        Passed on to :func:`matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    tuple of matplotlib.figure.Figure and numpy.ndarray
+        The figure and its axes, shape (count,).
+    """
+    figure, axes = plt.subplots(1, count, figsize=(width, height), squeeze=False, **options)
+    figure.subplots_adjust(
+        left=0.62 / width, right=1 - 0.12 / width, bottom=0.52 / height, top=1 - 0.34 / height,
+        wspace=0.72 / (width / count - 0.72),
+    )  # fmt: skip
+    return figure, axes[0]
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots()[1] if ax is None else ax
