@@ -1,0 +1,33 @@
+"""What holds for all tests, those that are notebooks among them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from nbval.plugin import IPyNbFile
+
+from tools import execution
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that asks for more runs of the chapters."""
+    parser.addoption(
+        "--book-seeds",
+        default="",
+        metavar="N,N,…",
+        help="also execute every chapter with these base seeds; no claim may fail (example: 1,2,3)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give nbval's kernels the variables that our own have, and find its settings from any folder."""
+    os.environ.pop("MPLBACKEND", None)
+    os.environ.update(execution.kernel_environment(static=False, seed=0))
+    config.option.nbval_sanitize_with = str(config.rootpath / "tests" / "nbval_sanitize.cfg")
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Let nbval compare text alone: HTML and images are not committed."""
+    if isinstance(collector, IPyNbFile):
+        collector.skip_compare += ("text/html", "image/svg+xml", "text/latex")
