@@ -1,0 +1,62 @@
+"""Refusals that several rooms share, each with the value and the remedy."""
+
+from __future__ import annotations
+
+import math
+import numbers
+
+
+def whole_number(name: str, value: int, at_least: int) -> None:
+    """Refuse what is not a whole number, and what is below a bound.
+
+    Parameters
+    ----------
+    name
+        What the caller's argument is called.
+    value
+        Its value.
+    at_least
+        The smallest value allowed.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is not an integer of Python or NumPy.
+    ValueError
+        If it is too small.
+
+    Examples
+    --------
+    >>> whole_number("epochs", 0, at_least=1)
+    Traceback (most recent call last):
+    ValueError: epochs is 0; it must be at least 1
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} is {value!r}; give a whole number, at least {at_least}")
+    if value < at_least:
+        raise ValueError(f"{name} is {value}; it must be at least {at_least}")
+
+
+def size(name: str, value: float, *, zero: bool = False) -> None:
+    """Refuse what is not a finite positive number.
+
+    Parameters
+    ----------
+    name
+        What the caller's argument is called.
+    value
+        Its value.
+    zero
+        Whether zero is allowed too.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is not a real number of Python or NumPy.
+    ValueError
+        If it is negative, infinite or NaN; or zero, unless allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}; give a number such as 0.1")
+    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"{name} is {value}; it must be {'zero or ' if zero else ''}positive, and finite")

@@ -1,0 +1,61 @@
+"""Data of the book: real sets that come with installed packages, toy problems, and checked downloads.
+
+Every function returns a :class:`Dataset`. Toy problems draw from the ``numpy.random.Generator`` they are given.
+
+Examples
+--------
+>>> import ddl
+>>> train, test = ddl.datasets.wine().split(0.7, 0.3, rng=ddl.rng(1))
+>>> ddl.datasets.moons(200, noise=0.2, rng=ddl.rng(2))
+Dataset(moons: 200 examples × 2 features, 2 classes)
+"""
+
+from ddl.datasets.bundled import auto_mpg, digits, fashion_mnist, iris, mnist, wine
+from ddl.datasets.dataset import Dataset
+from ddl.datasets.download import DownloadError, data_directory
+from ddl.datasets.toy import (
+    blobs,
+    checkerboard,
+    circles,
+    heteroscedastic_sine,
+    inverse_sine,
+    moons,
+    noisy_quadratic,
+    noisy_sine,
+    noisy_xor,
+    separable,
+    sine_line,
+    spirals,
+    split_by_line,
+    split_by_parabola,
+    ten_points,
+    xor,
+)
+
+__all__ = [
+    "Dataset",
+    "DownloadError",
+    "auto_mpg",
+    "blobs",
+    "checkerboard",
+    "circles",
+    "data_directory",
+    "digits",
+    "fashion_mnist",
+    "heteroscedastic_sine",
+    "inverse_sine",
+    "iris",
+    "mnist",
+    "moons",
+    "noisy_quadratic",
+    "noisy_sine",
+    "noisy_xor",
+    "separable",
+    "sine_line",
+    "spirals",
+    "split_by_line",
+    "split_by_parabola",
+    "ten_points",
+    "wine",
+    "xor",
+]

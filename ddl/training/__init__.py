@@ -1,0 +1,40 @@
+"""Training: the loop that the chapters write out once by hand, with what every later use of it needs.
+
+Examples
+--------
+>>> import ddl
+>>> from torch import nn
+>>> train, test = ddl.datasets.wine().split(0.7, 0.3, rng=ddl.rng(1))
+>>> train, test = train.standardized(), test.standardized(by=train)
+>>> model = ddl.models.MLP((13, 10, 3), seed=ddl.seed(2))
+>>> history = ddl.fit(
+...     model,
+...     train,
+...     loss=nn.CrossEntropyLoss(),
+...     epochs=30,
+...     lr=0.05,
+...     optimizer="adam",
+...     validation=test,
+...     metrics="accuracy",
+... )
+>>> bool(history.final("val_accuracy") > 0.9)
+True
+"""
+
+from ddl.training.callbacks import Callback, EarlyStopping, Run, Snapshots
+from ddl.training.history import History
+from ddl.training.loop import OPTIMIZERS, fit
+from ddl.training.measures import METRICS, accuracy, binary_cross_entropy
+
+__all__ = [
+    "METRICS",
+    "OPTIMIZERS",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Run",
+    "Snapshots",
+    "accuracy",
+    "binary_cross_entropy",
+    "fit",
+]
