@@ -20,7 +20,7 @@ METADATA = {
 
 
 def notebook(*sources: str, metadata: dict[int, dict] | None = None) -> nbformat.NotebookNode:
-    """Make a notebook: sources that begin with `#` and a space, `>` or a letter-free line are Markdown, as marked."""
+    """Make a notebook of these cells, of code unless they begin with :data:`MARKDOWN`."""
     cells = []
     for index, source in enumerate(sources):
         new = new_markdown_cell if source.startswith(MARKDOWN) else new_code_cell

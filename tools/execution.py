@@ -1,7 +1,7 @@
 """Execute notebooks: several at once, each in a kernel of its own, with errors that name the cell.
 
 The build, the normaliser and the tests all execute notebooks here. What the build executed is kept in a
-jupyter-cache, whose own key sees only the code cells; :func:`cache_folder` adds what else decides the outputs.
+jupyter-cache, whose own key sees only the notebook; :func:`cache_folder` adds what else decides its outputs.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ def cache_folder(root: Path) -> Path:
         may change outputs, so it leads to another folder.
     """
     state = hashlib.sha256(os.environ.get("DDL_SEED", "0").encode())
-    sources = [path for path in (root / "ddl").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    sources = [
+        path for path in (root / "ddl").rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     for path in sorted([*sources, root / "requirements.txt"]):
         state.update(path.relative_to(root).as_posix().encode())
         state.update(path.read_bytes())
@@ -308,7 +310,7 @@ def _failure(notebook: NotebookNode, path: Path, index: int, error: Exception, t
         what = "the kernel died; it may have run out of memory"
     else:
         what = f"{error.ename}: {error.evalue}"
-        # As IPython prints it, in colours: "Cell In[3], line 2" once, then "File a.py:12, in name(...)" each call.
+        # As IPython prints it, in colours: "Cell In[3], line 2", then "File a.py:12, in name(...)" each call.
         traceback = re.sub(r"\x1b\[[0-9;]*m", "", error.traceback)
         if found := re.search(r"Cell In ?\[\d+\], line (\d+)", traceback):
             line = int(found[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 NOTE_KINDS = frozenset({"history", "note", "predict", "tip", "warning"})
 """The words that begin the book's notes, in lower case."""
 
@@ -28,3 +30,14 @@ def note_classes(lead: str) -> list[str]:
     """
     kind = lead.removesuffix(".").lower()
     return ["ddl-note", f"ddl-note-{kind}"] if kind in NOTE_KINDS and lead.endswith(".") else []
+
+
+def html_ids(html: str) -> list[str]:
+    """Return the identifiers that a piece of HTML defines.
+
+    Examples
+    --------
+    >>> html_ids('<a id="rosenblatt-1958"></a>')
+    ['rosenblatt-1958']
+    """
+    return re.findall(r"""<\w[^>]*\sid=["']([^"']+)["']""", html)

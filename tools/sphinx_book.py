@@ -27,6 +27,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("config-inited", choose_cache)
     app.connect("env-get-outdated", execute_stale)
     app.connect("doctree-read", mark_notes)
+    app.connect("doctree-read", register_html_anchors)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -76,3 +77,12 @@ def mark_notes(app: Sphinx, doctree: nodes.document) -> None:
         strong = next(iter(quote.findall(nodes.strong)), None)
         if strong is not None and quote.astext().startswith(strong.astext()):
             quote["classes"] += markup.note_classes(strong.astext())
+
+
+def register_html_anchors(app: Sphinx, doctree: nodes.document) -> None:
+    """Let Markdown links lead to anchors in HTML (`<a id="rosenblatt-1958">`), as they do on GitHub."""
+    metadata = app.env.metadata[app.env.docname]
+    for raw in doctree.findall(nodes.raw):
+        for identifier in markup.html_ids(raw.astext()):
+            # MyST keeps for each anchor its line, its identifier in the page and the text of bare links.
+            metadata.setdefault("myst_slugs", {})[identifier] = (raw.line, identifier, identifier)
