@@ -21,8 +21,8 @@ class MLP(nn.Sequential):
     Parameters
     ----------
     sizes
-        Width of each layer, from the inputs to the outputs: ``(2, 10, 1)`` has two inputs, ten hidden units and
-        one output; ``(2, 1)`` is a single linear layer.
+        Width of each layer, from the inputs to the outputs: ``(2, 10, 1)`` has two inputs, ten hidden units
+        and one output; ``(2, 1)`` is a single linear layer.
     activation
         What makes an activation module when called without arguments, such as the class ``nn.ReLU``.
     seed
@@ -89,8 +89,8 @@ class MLP(nn.Sequential):
 class Heaviside(nn.Module):
     """The step function: 1 where x > 0, else 0; so the step itself, x = 0, gives 0.
 
-    Its derivative is 0 wherever there is one, and autograd takes 0 at the step as well: nothing can be learned
-    through it by gradient descent.
+    Its derivative is 0 wherever there is one, and autograd takes 0 at the step as well: nothing can be
+    learned through it by gradient descent.
 
     Examples
     --------
@@ -161,9 +161,10 @@ class RBF(nn.Module):
 
 
 class Polynomial(nn.Module):
-    """All products of the inputs with one to ``degree`` factors: x₁, x₂, x₁², x₁x₂, x₂², …
+    """All products of the inputs with one to ``degree`` factors.
 
-    There are C(inputs + degree, degree) − 1 of them. The constant 1 is left to the bias of the layer that follows.
+    For two inputs: x₁, x₂, x₁², x₁x₂, x₂², and so on. There are C(inputs + degree, degree) − 1 of them. The
+    constant 1 is left to the bias of the layer that follows.
 
     Parameters
     ----------

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 from tqdm.auto import tqdm
 
 from ddl import environment
 
 
-def progress(total: int, description: str, **options: Any) -> tqdm:
+def progress(total: int, description: str, *, unit: str, scale: bool = False) -> tqdm:
     """Return a bar that appears once a second has passed, if somebody is watching.
 
     Parameters
@@ -20,8 +19,10 @@ def progress(total: int, description: str, **options: Any) -> tqdm:
         Number of steps of the whole job.
     description
         Words to the left of the bar.
-    **options
-        Further arguments of :class:`tqdm.tqdm`, such as ``unit``.
+    unit
+        What a step is called.
+    scale
+        Whether large numbers of steps are shown as 1.2k, 3.4M.
 
     Returns
     -------
@@ -31,15 +32,23 @@ def progress(total: int, description: str, **options: Any) -> tqdm:
 
     Examples
     --------
-    >>> with progress(3, "counting") as bar:
+    >>> with progress(3, "counting", unit="number") as bar:
     ...     for _ in range(3):
     ...         _ = bar.update()
     """
-    return tqdm(total=total, desc=description, delay=1.0, leave=False, disable=not watched(), **options)
+    return tqdm(
+        total=total,
+        desc=description,
+        unit=unit,
+        unit_scale=scale,
+        delay=1.0,
+        leave=False,
+        disable=not watched(),
+    )
 
 
 def watched() -> bool:
-    """Return whether somebody sees the output as it appears: a terminal, or a notebook that is not being built."""
+    """Return whether somebody sees output as it appears: in a terminal, or in a notebook not being built."""
     if environment.static() or environment.strict() or "PYTEST_CURRENT_TEST" in os.environ:
         return False
     return sys.stderr.isatty() or "ipykernel" in sys.modules

@@ -1,6 +1,6 @@
 """Data of the book: real sets that come with installed packages, toy problems, and checked downloads.
 
-Every function returns a :class:`Dataset`. Toy problems draw from the ``numpy.random.Generator`` they are given.
+Every function returns a :class:`Dataset`. Toy problems draw from the ``numpy.random.Generator`` given.
 
 Examples
 --------
@@ -11,24 +11,26 @@ Dataset(moons: 200 examples × 2 features, 2 classes)
 """
 
 from ddl.datasets.bundled import auto_mpg, digits, fashion_mnist, iris, mnist, wine
+from ddl.datasets.curves import (
+    heteroscedastic_sine,
+    inverse_sine,
+    noisy_quadratic,
+    noisy_sine,
+    sine_line,
+    ten_points,
+)
 from ddl.datasets.dataset import Dataset
 from ddl.datasets.download import DownloadError, data_directory
 from ddl.datasets.toy import (
     blobs,
     checkerboard,
     circles,
-    heteroscedastic_sine,
-    inverse_sine,
     moons,
-    noisy_quadratic,
-    noisy_sine,
     noisy_xor,
     separable,
-    sine_line,
     spirals,
     split_by_line,
     split_by_parabola,
-    ten_points,
     xor,
 )
 

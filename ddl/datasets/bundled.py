@@ -47,8 +47,8 @@ def digits() -> Dataset:
 
     data = load_digits()
     source = (
-        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, "
-        "https://doi.org/10.24432/C50P49 (its test set)"
+        "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
+        "Repository, 1998, https://doi.org/10.24432/C50P49 (its test set)"
     )
     return _labelled("digits", data.data, data.target, data.feature_names, data.target_names, source)
 
@@ -177,8 +177,8 @@ def fashion_mnist() -> Dataset:
         If the set is neither on disk nor to be had; ``ddl.datasets.mnist()`` needs no network.
     """
     source = (
-        "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning "
-        "algorithms, 2017, https://arxiv.org/abs/1708.07747"
+        "H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine "
+        "learning algorithms, 2017, https://arxiv.org/abs/1708.07747"
     )
     return _images(
         "fashion_mnist", *download.images_and_labels(download.FASHION_MNIST), FASHION_CLASSES, source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ class Dataset:
     x
         Inputs, float32, shape (n, …): one example per row.
     y
-        Class labels, int64, shape (n,), numbers of ``class_names``; or regression targets, float32, shape (n, k).
+        Class labels, int64, shape (n,), numbers of ``class_names``; or regression targets, float32,
+        shape (n, k).
     name
         Short name, such as ``"wine"``.
     feature_names
@@ -65,12 +67,13 @@ class Dataset:
                 found = values.dtype if isinstance(values, torch.Tensor) else type(values).__name__
                 kind = "labels of named classes" if letter == "y" and self.class_names else "real values"
                 raise TypeError(
-                    f"{self.name}: {letter} is {found}, but {kind} must be a tensor of {dtype}; convert it with "
-                    f"torch.as_tensor({letter}, dtype={dtype})"
+                    f"{self.name}: {letter} is {found}, but {kind} must be a tensor of {dtype}; "
+                    f"convert it with torch.as_tensor({letter}, dtype={dtype})"
                 )
         if self.x.ndim < 2:
             raise ValueError(
-                f"{self.name}: x has shape {tuple(self.x.shape)}; give it one row per example, as x.reshape(-1, 1) does"
+                f"{self.name}: x has shape {tuple(self.x.shape)}; give it one row per example, "
+                "as x.reshape(-1, 1) does"
             )
         if len(self.x) != len(self.y):
             raise ValueError(
@@ -83,12 +86,13 @@ class Dataset:
             )
         if self.y.ndim != (1 if self.class_names else 2):
             raise ValueError(
-                f"{self.name}: y has shape {tuple(self.y.shape)}; class labels are (n,), regression targets (n, 1)"
+                f"{self.name}: y has shape {tuple(self.y.shape)}; class labels are (n,), "
+                "regression targets (n, 1)"
             )
         if self.class_names and len(self.y) and not 0 <= self.y.min() <= self.y.max() < len(self.class_names):
             raise ValueError(
-                f"{self.name}: labels from {self.y.min()} to {self.y.max()} for {len(self.class_names)} class names; "
-                f"labels must be 0 to {len(self.class_names) - 1}"
+                f"{self.name}: labels from {self.y.min()} to {self.y.max()} for {len(self.class_names)} "
+                f"class names; labels must be 0 to {len(self.class_names) - 1}"
             )
 
     def __len__(self) -> int:
@@ -124,8 +128,9 @@ class Dataset:
     def split(self, *fractions: float, rng: np.random.Generator) -> tuple[Dataset, ...]:
         """Deal the examples out at random into parts.
 
-        Of each class every part gets its fraction, as nearly as whole numbers allow (a stratified split). Within
-        a part the order is such that every beginning of it is stratified too: ``part[:50]`` is a smaller sample.
+        Of each class every part gets its fraction, as nearly as whole numbers allow (a stratified split).
+        Within a part the order is such that every beginning of it is stratified too: ``part[:50]`` is a
+        smaller sample.
 
         Parameters
         ----------
@@ -173,7 +178,7 @@ class Dataset:
                 members = np.flatnonzero(labels == label)
                 quantile[members] = (np.arange(len(members)) + 0.5) / len(members)
             order = order[np.argsort(quantile, kind="stable")]
-        return tuple(self[order[start:stop]] for start, stop in zip(cuts, cuts[1:], strict=False))
+        return tuple(self[order[start:stop]] for start, stop in itertools.pairwise(cuts))
 
     def select(
         self, *, features: str | Sequence[str] | None = None, classes: str | Sequence[str] | None = None

@@ -130,7 +130,8 @@ def fetch(collection: Collection, file: str) -> Path:
             got = hashlib.file_digest(stored, "sha256").hexdigest()
         if got != expected:
             raise DownloadError(
-                f"{path} has SHA-256 {got}, expected {expected}; delete the file and call again to download it anew"
+                f"{path} has SHA-256 {got}, expected {expected}; "
+                "delete the file and call again to download it anew"
             )
         return path
     reasons = []
@@ -179,8 +180,8 @@ def images_and_labels(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
 def read_idx(path: Path) -> np.ndarray:
     """Return the array of bytes in a gzipped IDX file.
 
-    The format: two zero bytes, a byte for the type (8: unsigned bytes), a byte for the number of axes, the length
-    of each axis as a big-endian 32-bit integer, the data.
+    The format: two zero bytes, a byte for the type (8: unsigned bytes), a byte for the number of axes, the
+    length of each axis as a big-endian 32-bit integer, the data.
     """
     content = gzip.decompress(path.read_bytes())
     zero, kind, axes = struct.unpack_from(">HBB", content)
@@ -210,7 +211,7 @@ def _download(url: str, path: Path, expected: str) -> None:
     with urllib.request.urlopen(url, timeout=TIMEOUT) as response, atomic_writer(path) as file:
         length = int(response.headers.get("Content-Length") or 0)
         received = 0
-        with progress(length, path.name, unit="B", unit_scale=True) as bar:
+        with progress(length, path.name, unit="B", scale=True) as bar:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 digest.update(chunk)

@@ -1,4 +1,4 @@
-"""Problems made to order: small data sets whose truth is known.
+"""Classification problems made to order: small data sets whose truth is known.
 
 Every function draws from the generator it is given and from nothing else. ``noise`` is always the standard
 deviation of a normal distribution.
@@ -113,8 +113,8 @@ def separable(
     margin
         Least distance of a point from the hyperplane, between 0 and 1.
     normal
-        Normal vector of the hyperplane, on the side of class 1; its length does not matter. As many numbers as
-        the points shall have coordinates.
+        Normal vector of the hyperplane, on the side of class 1; its length does not matter. It has as many
+        coordinates as the points shall have.
     rng
         Source of the randomness.
 
@@ -125,7 +125,8 @@ def separable(
 
     References
     ----------
-    A. B. J. Novikoff, On convergence proofs on perceptrons, *Symposium on the Mathematical Theory of Automata*, 1962.
+    A. B. J. Novikoff, On convergence proofs on perceptrons, *Symposium on the Mathematical Theory of
+    Automata*, 1962.
     """
     whole_number("n", n, at_least=2)
     normal = np.asarray(normal, dtype=float)
@@ -284,7 +285,8 @@ def spirals(
     Returns
     -------
     Dataset
-        x of shape (n, 2). Arm k is r (cos φ, sin φ) with φ = 2π (``turns`` r + k/``classes``) and r from 0.1 to 1.
+        x of shape (n, 2). Arm k is r (cos φ, sin φ) with φ = 2π (``turns`` r + k/``classes``) and
+        r from 0.1 to 1.
     """
     whole_number("classes", classes, at_least=1)
     whole_number("n", n, at_least=classes)
@@ -320,161 +322,6 @@ def checkerboard(n: int, *, cells: int = 4, rng: np.random.Generator) -> Dataset
     return _classes("checkerboard", x, np.floor(x * cells).sum(1) % 2, names=("dark", "light"))
 
 
-def noisy_quadratic(n: int = 21, *, noise: float = 2.0, rng: np.random.Generator) -> Dataset:
-    """Return y = −1.5 x + x²/9 + noise at evenly spaced x from 0 to 20.
-
-    Parameters
-    ----------
-    n
-        Number of points.
-    noise
-        Standard deviation of the normal noise.
-    rng
-        Source of the randomness.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (n, 1).
-
-    References
-    ----------
-    R. Thibaux's example, as in K. P. Murphy, *Probabilistic Machine Learning: An Introduction*, MIT Press, 2022,
-    figure 13.22 (21 points, noise of variance 4).
-    """
-    whole_number("n", n, at_least=2)
-    size("noise", noise, zero=True)
-    x = np.linspace(0, 20, n)
-    return _regression("noisy_quadratic", x, -1.5 * x + x**2 / 9 + noise * rng.normal(size=n))
-
-
-def noisy_sine(n: int, *, noise: float = 0.2, rng: np.random.Generator) -> Dataset:
-    """Return y = sin(2πx) + noise at uniform random x between 0 and 1, sorted.
-
-    Parameters
-    ----------
-    n
-        Number of points.
-    noise
-        Standard deviation of the normal noise.
-    rng
-        Source of the randomness.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (n, 1).
-
-    References
-    ----------
-    C. M. Bishop, *Pattern Recognition and Machine Learning*, Springer, 2006, section 1.1.
-    """
-    whole_number("n", n, at_least=1)
-    size("noise", noise, zero=True)
-    x = np.sort(rng.uniform(size=n))
-    return _regression("noisy_sine", x, np.sin(2 * math.pi * x) + noise * rng.normal(size=n))
-
-
-def sine_line(n: int = 15, *, noise: float = 0.3, rng: np.random.Generator) -> Dataset:
-    """Return y = sin x + x/2 + noise at uniform random x between 0 and 10, sorted.
-
-    Parameters
-    ----------
-    n
-        Number of points.
-    noise
-        Standard deviation of the normal noise.
-    rng
-        Source of the randomness.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (n, 1).
-
-    References
-    ----------
-    USC EE 541, introduction.
-    """
-    whole_number("n", n, at_least=1)
-    size("noise", noise, zero=True)
-    x = np.sort(rng.uniform(0, 10, size=n))
-    return _regression("sine_line", x, np.sin(x) + x / 2 + noise * rng.normal(size=n))
-
-
-def ten_points() -> Dataset:
-    """Return ten given points, x from −4.5 to 4.5 in equal steps, that a large network overfits.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (10, 1).
-
-    References
-    ----------
-    KAIST Industrial AI Lab, *Artificial Neural Networks*.
-    """
-    y = [0.9819, 0.7973, 1.9737, 0.1838, 1.3180, -0.8361, -0.6591, -2.4701, -2.8122, -6.2512]
-    return _regression("ten_points", np.linspace(-4.5, 4.5, 10), np.array(y))
-
-
-def heteroscedastic_sine(n: int, *, rng: np.random.Generator) -> Dataset:
-    """Return a growing sine whose noise grows too: y = 5 + x (1 + sin x)/8 + 3 (¼ + g²) ε, with g = (x + 20)/80.
-
-    Parameters
-    ----------
-    n
-        Number of points.
-    rng
-        Source of the randomness.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (n, 1), at uniform random x between −20 and 60, sorted; ε is standard normal.
-
-    References
-    ----------
-    TensorFlow Probability, *Probabilistic layers regression*, as in K. P. Murphy, *Probabilistic Machine Learning:
-    An Introduction*, MIT Press, 2022, figure 13.6.
-    """
-    whole_number("n", n, at_least=1)
-    x = np.sort(rng.uniform(-20, 60, size=n))
-    deviation = 3 * (0.25 + ((x + 20) / 80) ** 2)
-    return _regression(
-        "heteroscedastic_sine", x, 5 + x * (1 + np.sin(x)) / 8 + deviation * rng.normal(size=n)
-    )
-
-
-def inverse_sine(n: int, *, noise: float = 0.05, rng: np.random.Generator) -> Dataset:
-    """Return one-to-many data: x = y + 0.3 sin(2πy) + noise at uniform random y between 0 and 1.
-
-    Around x = ½ three values of y are as good; their mean is not.
-
-    Parameters
-    ----------
-    n
-        Number of points.
-    noise
-        Standard deviation of the normal noise, on x.
-    rng
-        Source of the randomness.
-
-    Returns
-    -------
-    Dataset
-        x and y of shape (n, 1).
-
-    References
-    ----------
-    C. M. Bishop, *Pattern Recognition and Machine Learning*, Springer, 2006, section 5.6 (with uniform noise).
-    """
-    whole_number("n", n, at_least=1)
-    size("noise", noise, zero=True)
-    y = rng.uniform(size=n)
-    return _regression("inverse_sine", y + 0.3 * np.sin(2 * math.pi * y) + noise * rng.normal(size=n), y)
-
-
 def _classes(name: str, x: np.ndarray, y: np.ndarray, names: Sequence[str] | None = None) -> Dataset:
     """Make a data set of points with labels."""
     y = np.asarray(y).astype(np.int64)
@@ -488,9 +335,3 @@ def _classes(name: str, x: np.ndarray, y: np.ndarray, names: Sequence[str] | Non
         tuple(names),
         f"generated: {name}",
     )
-
-
-def _regression(name: str, x: np.ndarray, y: np.ndarray) -> Dataset:
-    """Make a data set of one input and one target."""
-    x, y = (torch.from_numpy(values.astype(np.float32))[:, None] for values in (x, y))
-    return Dataset(x, y, name, ("x",), (), f"generated: {name}")

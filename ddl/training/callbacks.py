@@ -12,6 +12,8 @@ from ddl.training.history import History
 
 State = dict[str, torch.Tensor]
 
+MODES = {"loss": "min", "accuracy": "max"}
+
 
 @dataclass
 class Run:
@@ -162,14 +164,12 @@ class EarlyStopping(Callback):
         If ``patience`` is below 1, ``mode`` is unknown or not to be guessed, or the value is not measured.
     """
 
-    MODES = {"loss": "min", "accuracy": "max"}
-
     def __init__(
         self, patience: int, *, monitor: str = "val_loss", mode: str | None = None, restore: bool = True
     ) -> None:
         if patience < 1:
             raise ValueError(f"patience is {patience}; it must be at least 1 epoch")
-        mode = mode or self.MODES.get(monitor.removeprefix("val_"))
+        mode = mode or MODES.get(monitor.removeprefix("val_"))
         if mode not in ("min", "max"):
             raise ValueError(
                 f'mode is {mode!r} for {monitor!r}; give "min" if smaller is better, "max" if larger is'

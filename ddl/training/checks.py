@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -22,15 +24,16 @@ def pair(name: str, data: Dataset | Pair) -> Pair:
     for letter, values in zip("xy", data, strict=True):
         if not isinstance(values, torch.Tensor):
             raise TypeError(
-                f"{letter} of {name} is {type(values).__name__}; make it a tensor, as torch.as_tensor({letter}) does"
+                f"{letter} of {name} is {type(values).__name__}; make it a tensor with "
+                f"torch.as_tensor({letter})"
             )
         if values.ndim == 0 or len(values) == 0:
             raise ValueError(f"{letter} of {name} has shape {tuple(values.shape)}; give at least one example")
     x, y = data
     if len(x) != len(y):
         raise ValueError(
-            f"x of {name} has shape {tuple(x.shape)} and y {tuple(y.shape)}: {len(x)} examples but {len(y)} targets; "
-            "give one target per example"
+            f"x of {name} has shape {tuple(x.shape)} and y {tuple(y.shape)}: {len(x)} examples but {len(y)} "
+            "targets; give one target per example"
         )
     for letter, values in zip("xy", data, strict=True):
         if not values.isfinite().all():
@@ -47,8 +50,8 @@ def same_kind(train: Pair, validation: Pair) -> None:
     for letter, ours, theirs in zip("xy", train, validation, strict=True):
         if ours.shape[1:] != theirs.shape[1:] or ours.dtype != theirs.dtype:
             raise ValueError(
-                f"{letter} of the training data is {ours.dtype} of shape {tuple(ours.shape)}, but of the validation "
-                f"data {theirs.dtype} of shape {tuple(theirs.shape)}; they may differ in the number of examples only"
+                f"{letter} of the training data has {_kind(ours)}, {letter} of the validation data "
+                f"{_kind(theirs)}; they may differ in the number of examples only"
             )
 
 
@@ -77,77 +80,82 @@ def fitting(model: nn.Module, loss: Measure, data: Pair) -> None:
 
     The model must be in evaluation mode, so that trying leaves no trace in it.
     """
-    x, y = (values[:2] for values in data)
+    (x, y), (all_x, all_y) = (values[:2] for values in data), data
     dtype = next(model.parameters()).dtype
     if x.is_floating_point() and x.dtype != dtype:
         raise TypeError(
             f"x is {x.dtype} but the model's parameters are {dtype}; convert x with x.to({dtype})"
         )
-    try:
+    with refusal(f"{type(model).__name__} cannot take x of shape {tuple(all_x.shape)} and {x.dtype}"):
         output = model(x)
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"{type(model).__name__} cannot take x of shape {tuple(data[0].shape)} and {x.dtype}: {error}"
-        ) from error
+    shape = type(output).__name__
     if isinstance(output, torch.Tensor):
-        _targets(output, data[1], loss)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="Using a target size")  # PyTorch's own word on broadcasting
-        try:
-            value = loss(output, y)
-        except (RuntimeError, ValueError, IndexError, TypeError, UserWarning) as error:
-            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            raise ValueError(
-                f"the loss {_name(loss)} cannot compare an output of shape {shape} with y of shape {tuple(y.shape)} "
-                f"and {y.dtype}: {error}"
-            ) from error
+        shape = f"shape {(len(all_x), *output.shape[1:])}"
+        _targets(output, all_y, shape)
+    name = getattr(loss, "__name__", type(loss).__name__)
+    with refusal(f"the loss {name} cannot compare an output of {shape} with y of {_kind(all_y)}"):
+        value = loss(output, y)
+        mixing = _mixes_examples(loss, output, y)
     if not isinstance(value, torch.Tensor):
-        raise TypeError(
-            f"the loss {_name(loss)} returns {type(value).__name__}; it must return a scalar tensor"
-        )
+        raise TypeError(f"the loss {name} returns {type(value).__name__}; it must return a scalar tensor")
     if value.ndim:
         raise ValueError(
-            f"the loss {_name(loss)} returns shape {tuple(value.shape)}, not one number; "
+            f"the loss {name} returns shape {tuple(value.shape)} for two examples, not one number; "
             "average over the examples, as reduction='mean' does"
+        )
+    if mixing:
+        raise ValueError(
+            f"the loss {name} broadcasts an output of {shape} against y of {_kind(all_y)}: it compares every "
+            "output with every label; compare with y[:, None], or take ddl.training.binary_cross_entropy"
         )
     if not value.requires_grad:
         raise ValueError(
-            f"the loss {_name(loss)} does not depend on the parameters by way of gradients; "
-            "compute it from the output with differentiable operations, without detach() or item()"
+            f"the loss {name} has no gradient; compute it from the output with differentiable operations, "
+            "without detach(), item() or comparisons"
         )
 
 
-def _targets(output: torch.Tensor, y: torch.Tensor, loss: Measure) -> None:
-    """Refuse targets whose shape or values do not fit the output, though broadcasting might hide it."""
-    one_column = output.ndim == 2 and output.shape[1] == 1
+@contextlib.contextmanager
+def refusal(message: str) -> Iterator[None]:
+    """Turn PyTorch's errors about shapes, and its warning of broadcasting, into a ``ValueError``."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Using a target size")
+            yield
+    except (RuntimeError, ValueError, TypeError, IndexError, UserWarning) as error:
+        raise ValueError(f"{message}: {error}") from error
+
+
+def _targets(output: torch.Tensor, y: torch.Tensor, shape: str) -> None:
+    """Refuse targets whose shape or values do not fit the output."""
     if y.is_floating_point():
         if output.ndim != y.ndim:
             raise ValueError(
-                f"the output has shape (n{''.join(f', {size}' for size in output.shape[1:])}) but y {tuple(y.shape)}: "
-                "broadcasting would compare every output with every target; "
-                "make y (n, 1) with y[:, None], or y.long() if these are class labels"
+                f"the output has {shape} but y {_kind(y)}: broadcasting would compare every output with "
+                "every target; make y (n, 1) with y[:, None], or y.long() if these are class labels"
             )
-        return
-    if y.ndim != 1 or output.ndim > 2:
-        return
-    classes = 2 if one_column or output.ndim == 1 else output.shape[1]
-    if not 0 <= y.min() <= y.max() < classes:
-        wrong = int(((y < 0) | (y >= classes)).nonzero()[0])
-        raise ValueError(
-            f"y[{wrong}] is {y[wrong]}, but an output of shape (n{''.join(f', {size}' for size in output.shape[1:])}) "
-            f"knows labels 0 to {classes - 1}; relabel the classes or widen the last layer"
-        )
-    if one_column:
-        scores = output.new_tensor([[-1.3], [2.1]])
-        labels = y.new_tensor([0, 1])
-        if torch.isclose(loss(scores, labels), loss(scores, labels.flip(0))):
+    elif y.ndim == 1 and output.ndim <= 2:
+        classes = output.shape[1] if output.ndim == 2 and output.shape[1] > 1 else 2
+        wrong = ((y < 0) | (y >= classes)).nonzero()
+        if len(wrong):
             raise ValueError(
-                f"the loss {_name(loss)} gives the same for an output of shape (n, 1) whichever label belongs to which "
-                "example: broadcasting against y of shape (n,) compares all with all; "
-                "compare with y[:, None], or take ddl.training.binary_cross_entropy"
+                f"y[{int(wrong[0])}] is {int(y[wrong[0]])}, but an output of {shape} knows labels 0 to "
+                f"{classes - 1}; relabel the classes or change the width of the last layer"
             )
 
 
-def _name(loss: Measure) -> str:
-    """Return what to call a loss in a message."""
-    return getattr(loss, "__name__", type(loss).__name__)
+def _mixes_examples(loss: Measure, output: torch.Tensor, y: torch.Tensor) -> bool:
+    """Return whether a loss of one column of scores ignores which label belongs to which example.
+
+    This is what broadcasting (n, 1) against (n,) to (n, n) does, and no loss means to.
+    """
+    if not isinstance(output, torch.Tensor) or output.shape[1:] != (1,) or y.ndim != 1:
+        return False
+    scores, labels = output.new_tensor([[-1.3], [2.1]]), y.new_tensor([0, 1])
+    values = [torch.as_tensor(loss(scores, order)) for order in (labels, labels.flip(0))]
+    return bool(values[0].ndim == 0 and torch.isclose(*values))
+
+
+def _kind(values: torch.Tensor) -> str:
+    """Return shape and dtype, for a message."""
+    return f"shape {tuple(values.shape)} and {values.dtype}"

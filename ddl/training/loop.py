@@ -58,8 +58,8 @@ def fit(
 ) -> History:
     """Train a model, in place.
 
-    The same steps as the loop that everybody writes: for each batch of a fresh permutation, clear the gradients,
-    compute output and loss, go backward, step.
+    The same steps as the loop that everybody writes: for each batch of a fresh permutation, clear the
+    gradients, compute output and loss, go backward, step.
 
     Parameters
     ----------
@@ -74,34 +74,34 @@ def fit(
     lr
         Learning rate.
     optimizer
-        A name of :data:`OPTIMIZERS`; or a function from the parameters to an optimiser, which then sets ``lr`` and
-        ``weight_decay`` itself.
+        A name of :data:`OPTIMIZERS`; or a function from the parameters to an optimiser, which then sets
+        learning rate and weight decay itself.
     weight_decay
         Strength of the decay, as PyTorch defines it for the optimiser. (0 also for ``"adamw"``.)
     batch_size
-        Number of examples per step; the last batch of an epoch may be smaller. Default: all of them, in order.
+        Number of examples per step; the last batch of an epoch may be smaller. Default: all, in order.
     validation
         Data whose loss and metrics are measured after every epoch, as ``val_loss``, ``val_accuracy``, ….
     metrics
-        Names of :data:`ddl.training.METRICS`, or functions ``metric(output, y)`` by name, measured after every epoch
-        on all training data.
+        Names of :data:`ddl.training.METRICS`, or functions ``metric(output, y)`` by name, measured after
+        every epoch on all training data.
     callbacks
         Called in this order, see :class:`Callback`.
     seed
-        Chooses the permutations, together with the book's base seed. No global random state is used, except by
-        layers that draw from PyTorch's, such as dropout.
+        Chooses the permutations, together with the book's base seed. No global random state is used, except
+        by layers that draw from PyTorch's, such as dropout.
     device
         Where to train; the model stays there. Default: where the model is. The data are moved there once.
 
     Returns
     -------
     History
-        ``history["loss"]`` is the mean of the batches' losses, each measured before its step, with dropout and the
-        like at work; all other values are measured after the epoch, in evaluation mode.
+        ``history["loss"]`` is the mean of the batches' losses, each measured before its step, with dropout
+        and the like at work; all other values are measured after the epoch, in evaluation mode.
 
         The run ends, without an exception, when a loss is not finite: that step is not taken, and
-        ``history.diverged`` says in which epoch. If a step has made the parameters themselves infinite or NaN, they
-        are set back to the beginning of that epoch, so that they are always finite.
+        ``history.diverged`` says in which epoch. If a step has made the parameters themselves infinite or
+        NaN, they are set back to the beginning of that epoch, so that they are always finite.
 
     Raises
     ------
@@ -294,7 +294,8 @@ def _optimizer(
         )
     if lr is not None or weight_decay:
         raise ValueError(
-            f"lr is {lr} and weight_decay {weight_decay}, but the function given as optimizer sets both; leave them out"
+            f"lr is {lr} and weight_decay {weight_decay}, but the function given as optimizer sets both; "
+            "leave them out"
         )
     made = optimizer(parameters)
     if not isinstance(made, torch.optim.Optimizer):

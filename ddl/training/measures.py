@@ -43,8 +43,8 @@ def binary_cross_entropy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         (len(logits), 1),
     ):
         raise ValueError(
-            f"logits have shape {tuple(logits.shape)} and y {tuple(y.shape)}; give (n, 1) or (n,) and the n labels. "
-            "For three or more classes take nn.CrossEntropyLoss()"
+            f"logits have shape {tuple(logits.shape)} and y {tuple(y.shape)}; give (n, 1) or (n,) and the n "
+            "labels. For three or more classes take nn.CrossEntropyLoss()"
         )
     logits = logits.reshape(-1)
     return F.binary_cross_entropy_with_logits(logits, y.reshape(-1).to(logits.dtype))
@@ -56,8 +56,8 @@ def accuracy(output: torch.Tensor, y: torch.Tensor) -> float:
     Parameters
     ----------
     output
-        Logits or scores. Shape (n, classes): the prediction is the largest. Shape (n, 1) or (n,): the prediction
-        is class 1 where the logit is above 0, else class 0.
+        Logits or scores. Shape (n, classes): the prediction is the largest. Shape (n, 1) or (n,): the
+        prediction is class 1 where the logit is above 0, else class 0.
     y
         Labels, shape (n,); or (n, 1).
 
@@ -79,8 +79,8 @@ def accuracy(output: torch.Tensor, y: torch.Tensor) -> float:
     n = y.numel()
     if n == 0 or y.shape not in ((n,), (n, 1)) or output.ndim not in (1, 2) or len(output) != n:
         raise ValueError(
-            f"output has shape {tuple(output.shape)} and y {tuple(y.shape)}; give (n, classes), (n, 1) or (n,) and "
-            "the n labels, at least one"
+            f"output has shape {tuple(output.shape)} and y {tuple(y.shape)}; give (n, classes), (n, 1) or "
+            "(n,) and the n labels, at least one"
         )
     several = output.ndim == 2 and output.shape[1] > 1
     predicted = output.argmax(1) if several else (output.reshape(-1) > 0)
