@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import numbers
 
+import numpy as np
+
 
 def whole_number(name: str, value: int, at_least: int) -> None:
     """Refuse what is not a whole number, and what is below a bound.
@@ -60,3 +62,20 @@ def size(name: str, value: float, *, zero: bool = False) -> None:
         raise TypeError(f"{name} is {value!r}; give a number such as 0.1")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} is {value}; it must be {'zero or ' if zero else ''}positive, and finite")
+
+
+def generator(rng: np.random.Generator) -> None:
+    """Refuse what is not a NumPy generator, such as a seed.
+
+    Parameters
+    ----------
+    rng
+        What the caller was given to draw from.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng is {rng!r}; give a numpy.random.Generator, as ddl.rng(1)")

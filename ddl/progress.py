@@ -10,13 +10,13 @@ from tqdm.auto import tqdm
 from ddl import environment
 
 
-def progress(total: int, description: str, *, unit: str, scale: bool = False) -> tqdm:
+def progress(total: int | None, description: str, *, unit: str, scale: bool = False) -> tqdm:
     """Return a bar that appears once a second has passed, if somebody is watching.
 
     Parameters
     ----------
     total
-        Number of steps of the whole job.
+        Number of steps of the whole job, if known.
     description
         Words to the left of the bar.
     unit
@@ -51,4 +51,5 @@ def watched() -> bool:
     """Return whether somebody sees output as it appears: in a terminal, or in a notebook not being built."""
     if environment.static() or environment.strict() or "PYTEST_CURRENT_TEST" in os.environ:
         return False
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    ipython = sys.modules.get("IPython")
+    return sys.stderr.isatty() or (ipython is not None and hasattr(ipython.get_ipython(), "kernel"))

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import torch
 
-from ddl.checks import size, whole_number
+from ddl.checks import generator, size, whole_number
 from ddl.datasets.dataset import Dataset
 
 
@@ -38,6 +38,7 @@ def noisy_quadratic(n: int = 21, *, noise: float = 2.0, rng: np.random.Generator
     2022, figure 13.22 (21 points, noise of variance 4).
     """
     whole_number("n", n, at_least=2)
+    generator(rng)
     size("noise", noise, zero=True)
     x = np.linspace(0, 20, n)
     return _regression("noisy_quadratic", x, -1.5 * x + x**2 / 9 + noise * rng.normal(size=n))
@@ -65,6 +66,7 @@ def noisy_sine(n: int, *, noise: float = 0.2, rng: np.random.Generator) -> Datas
     C. M. Bishop, *Pattern Recognition and Machine Learning*, Springer, 2006, section 1.1.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     size("noise", noise, zero=True)
     x = np.sort(rng.uniform(size=n))
     return _regression("noisy_sine", x, np.sin(2 * math.pi * x) + noise * rng.normal(size=n))
@@ -92,6 +94,7 @@ def sine_line(n: int = 15, *, noise: float = 0.3, rng: np.random.Generator) -> D
     USC EE 541, introduction.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     size("noise", noise, zero=True)
     x = np.sort(rng.uniform(0, 10, size=n))
     return _regression("sine_line", x, np.sin(x) + x / 2 + noise * rng.normal(size=n))
@@ -136,6 +139,7 @@ def heteroscedastic_sine(n: int, *, rng: np.random.Generator) -> Dataset:
     Learning: An Introduction*, MIT Press, 2022, figure 13.6.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     x = np.sort(rng.uniform(-20, 60, size=n))
     deviation = 3 * (0.25 + ((x + 20) / 80) ** 2)
     return _regression(
@@ -168,6 +172,7 @@ def inverse_sine(n: int, *, noise: float = 0.05, rng: np.random.Generator) -> Da
     uniform noise).
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     size("noise", noise, zero=True)
     y = rng.uniform(size=n)
     return _regression("inverse_sine", y + 0.3 * np.sin(2 * math.pi * y) + noise * rng.normal(size=n), y)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ddl.checks import generator
+
 Index = slice | Sequence[int] | Sequence[bool] | np.ndarray | torch.Tensor
 
 
@@ -113,16 +115,13 @@ class Dataset:
         IndexError
             If a mask is not as long as the data, or a position is out of range.
         """
-        if isinstance(index, slice):
-            return replace(self, x=self.x[index], y=self.y[index])
-        index = torch.as_tensor(index) if not isinstance(index, tuple) else torch.tensor(0)
-        if index.ndim != 1:
-            raise TypeError(
-                f"a {type(self).__name__} is indexed with a slice, a mask or a list of positions; "
-                "take data.x[i] and data.y[i] for one example, data[i : i + 1] for a data set of it"
-            )
-        if index.numel() == 0:
-            index = index.long()
+        if not isinstance(index, slice):
+            if isinstance(index, tuple) or np.ndim(index) != 1:
+                raise TypeError(
+                    f"{index!r} does not choose from {self!r}; give a slice, a mask or a list of positions. "
+                    "One example is data.x[i] and data.y[i], or as a data set data[i : i + 1]"
+                )
+            index = torch.as_tensor(index, dtype=None if len(index) else torch.int64)
         return replace(self, x=self.x[index], y=self.y[index])
 
     def split(self, *fractions: float, rng: np.random.Generator) -> tuple[Dataset, ...]:
@@ -156,6 +155,7 @@ class Dataset:
         >>> len(train), len(test), test.y.bincount().tolist()
         (120, 30, [10, 10, 10])
         """
+        generator(rng)
         if (
             not fractions
             or not all(fraction > 0 for fraction in fractions)

@@ -211,7 +211,7 @@ def _download(url: str, path: Path, expected: str) -> None:
     with urllib.request.urlopen(url, timeout=TIMEOUT) as response, atomic_writer(path) as file:
         length = int(response.headers.get("Content-Length") or 0)
         received = 0
-        with progress(length, path.name, unit="B", scale=True) as bar:
+        with progress(length or None, path.name, unit="B", scale=True) as bar:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 digest.update(chunk)

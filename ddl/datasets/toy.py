@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ddl.checks import size, whole_number
+from ddl.checks import generator, size, whole_number
 from ddl.datasets.dataset import Dataset
 
 PLANE = ("x1", "x2")
@@ -53,6 +53,7 @@ def noisy_xor(n: int, *, noise: float = 0.15, rng: np.random.Generator) -> Datas
         x of shape (n, 2), y of the corner that a point belongs to.
     """
     whole_number("n", n, at_least=4)
+    generator(rng)
     size("noise", noise, zero=True)
     corners = xor()
     corner = np.arange(n) % 4
@@ -82,16 +83,17 @@ def blobs(
     Dataset
         x of shape (n, dimension).
     """
-    if isinstance(centres, int):
+    if np.ndim(centres) == 0:
         whole_number("centres", centres, at_least=1)
         angle = math.pi / 2 + 2 * math.pi * np.arange(centres) / centres
         centres = 2 * np.column_stack([np.cos(angle), np.sin(angle)])
     centres = np.asarray(centres, dtype=float)
-    if centres.ndim != 2 or 0 in centres.shape:
+    if centres.ndim != 2 or 0 in centres.shape or not np.isfinite(centres).all():
         raise ValueError(
-            f"centres has shape {centres.shape}; give a number of classes or an array (classes, dimension)"
+            f"centres have shape {centres.shape}; give how many, or finite numbers (classes, dimension)"
         )
     whole_number("n", n, at_least=len(centres))
+    generator(rng)
     size("spread", spread, zero=True)
     y = np.arange(n) % len(centres)
     return _classes("blobs", centres[y] + spread * rng.normal(size=(n, centres.shape[1])), y)
@@ -129,6 +131,7 @@ def separable(
     Automata*, 1962.
     """
     whole_number("n", n, at_least=2)
+    generator(rng)
     normal = np.asarray(normal, dtype=float)
     length = np.linalg.norm(normal)
     if normal.ndim != 1 or not np.isfinite(length) or length == 0:
@@ -176,6 +179,7 @@ def split_by_line(
     KAIST Industrial AI Lab, *Artificial Neural Networks*.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     weights = np.asarray(weights, dtype=float)
     if weights.shape != (2,) or not weights.any() or not np.isfinite([*weights, offset]).all():
         raise ValueError(
@@ -205,6 +209,7 @@ def split_by_parabola(n: int, *, rng: np.random.Generator) -> Dataset:
     KAIST Industrial AI Lab, *Artificial Neural Networks*.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     x = rng.uniform((-5, -4), (5, 4), size=(n, 2))
     return _classes("split_by_parabola", x, -0.5 * (x[:, 0] - 1) ** 2 + 2 * x[:, 1] + 5 >= 0)
 
@@ -229,6 +234,7 @@ def circles(n: int, *, factor: float = 0.5, noise: float = 0.05, rng: np.random.
         x of shape (n, 2), at uniform random angles.
     """
     whole_number("n", n, at_least=2)
+    generator(rng)
     size("noise", noise, zero=True)
     if not 0 < factor < 1:
         raise ValueError(f"factor is {factor}; the inner circle's radius must be between 0 and 1")
@@ -256,6 +262,7 @@ def moons(n: int, *, noise: float = 0.1, rng: np.random.Generator) -> Dataset:
         x of shape (n, 2): class 0 on (cos t, sin t), class 1 on (1 − cos t, ½ − sin t), 0 ≤ t ≤ π.
     """
     whole_number("n", n, at_least=2)
+    generator(rng)
     size("noise", noise, zero=True)
     y = np.arange(n) % 2
     angle = rng.uniform(0, math.pi, size=n)
@@ -290,6 +297,7 @@ def spirals(
     """
     whole_number("classes", classes, at_least=1)
     whole_number("n", n, at_least=classes)
+    generator(rng)
     size("noise", noise, zero=True)
     size("turns", turns, zero=True)
     y = np.arange(n) % classes
@@ -317,6 +325,7 @@ def checkerboard(n: int, *, cells: int = 4, rng: np.random.Generator) -> Dataset
         x of shape (n, 2). The cell at the origin is of class 0.
     """
     whole_number("n", n, at_least=1)
+    generator(rng)
     whole_number("cells", cells, at_least=2)
     x = rng.uniform(size=(n, 2))
     return _classes("checkerboard", x, np.floor(x * cells).sum(1) % 2, names=("dark", "light"))

@@ -52,7 +52,7 @@ def fit(
     batch_size: int | None = None,
     validation: Dataset | checks.Pair | None = None,
     metrics: str | Sequence[str] | Mapping[str, Measure] = (),
-    callbacks: Sequence[Callback] = (),
+    callbacks: Callback | Sequence[Callback] = (),
     seed: int = 0,
     device: torch.device | str | None = None,
 ) -> History:
@@ -86,7 +86,7 @@ def fit(
         Names of :data:`ddl.training.METRICS`, or functions ``metric(output, y)`` by name, measured after
         every epoch on all training data.
     callbacks
-        Called in this order, see :class:`Callback`.
+        One or several, called in this order; see :class:`Callback`.
     seed
         Chooses the permutations, together with the book's base seed. No global random state is used, except
         by layers that draw from PyTorch's, such as dropout.
@@ -125,6 +125,12 @@ def fit(
     if isinstance(loss, type) or not callable(loss):
         raise TypeError(f"loss is {loss!r}; give a function or an instance, as nn.MSELoss()")
     metrics = _metrics(metrics)
+    callbacks = [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks holds {callback!r}; give instances of Callback, as Snapshots(every=10)"
+            )
     data = {"train": checks.pair("train", train)}
     if validation is not None:
         data["validation"] = checks.pair("validation", validation)
@@ -164,14 +170,18 @@ def _train(
     """Run the epochs with their callbacks."""
     for callback in callbacks:
         callback.on_start(run)
-    state = _State(run.model)
+    values = _Values(run.model)
     with progress(run.epochs, "training", unit="epoch") as bar:
         while run.epoch < run.epochs and run.history.stopped is None:
+            before = values.copy()
             run.model.train()
             value = _epoch(run.model, run.optimizer, loss, batches)
             run.model.eval()
             run.epoch += 1
-            if not state.keep_if_finite() or not math.isfinite(value):
+            finite = bool(values.copy().isfinite().all())
+            if not finite:
+                values.restore(before)
+            if not finite or not math.isfinite(value):
                 run.history.diverged = run.epoch
                 run.history.append({"loss": value})
                 break
@@ -229,28 +239,22 @@ def _measure(
     return measured
 
 
-class _State:
-    """The real-valued parameters and buffers of a model, and their last values that were finite."""
+class _Values:
+    """The real-valued parameters and buffers of a model, copied and checked in one row, which is fast."""
 
     def __init__(self, model: nn.Module) -> None:
         tensors = (*model.parameters(), *model.buffers())
         self.tensors = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
-        self.finite = self._values()
 
-    def _values(self) -> torch.Tensor:
-        """Return all values in one row, which takes one check and one copy instead of many."""
+    def copy(self) -> torch.Tensor:
+        """Return the present values."""
         return torch.cat([tensor.reshape(-1) for tensor in self.tensors])
 
-    def keep_if_finite(self) -> bool:
-        """Remember the present values if they are finite, else set them back to the last that were."""
-        values = self._values()
-        if values.isfinite().all():
-            self.finite = values
-            return True
-        parts = self.finite.split([tensor.numel() for tensor in self.tensors])
+    def restore(self, values: torch.Tensor) -> None:
+        """Set the model back to a copy."""
+        parts = values.split([tensor.numel() for tensor in self.tensors])
         for tensor, part in zip(self.tensors, parts, strict=True):
             tensor.copy_(part.reshape(tensor.shape))
-        return False
 
 
 def _metrics(metrics: str | Sequence[str] | Mapping[str, Measure]) -> dict[str, Measure]:
