@@ -12,6 +12,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+JUPYTER_BOOK = Path(sysconfig.get_path("scripts")) / "jupyter-book"
 COPIED = ("_config.yml", "requirements.txt", "pyproject.toml", "conftest.py", "tests/nbval_sanitize.cfg")
 METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -62,8 +63,7 @@ def write_chapter(folder: Path, name: str, chapter: nbformat.NotebookNode) -> Pa
 
 def build(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `jupyter-book build` on the book in `folder`."""
-    command = Path(sysconfig.get_path("scripts")) / "jupyter-book"
-    return run(str(command), "build", str(folder), *options, cwd=folder)
+    return run(str(JUPYTER_BOOK), "build", str(folder), *options, cwd=folder)
 
 
 def run_python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -107,6 +107,13 @@ def broken_rules(notebook: NotebookNode, path: Path, root: Path) -> list[str]:
     ]
 
 
+def anchors(path: Path) -> set[str]:
+    """Return what links can name in a page: its headings, as pages and GitHub name them, and HTML anchors."""
+    if path.suffix == ".ipynb":
+        return _anchors(nbformat.read(path, as_version=4))
+    return _anchors_of_text(path.read_text(encoding="utf-8")) if path.suffix == ".md" else set()
+
+
 def _setup_faults(notebook: NotebookNode, root: Path) -> Iterator[str]:
     code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
     wanted = setup_source(repository_url(root))
@@ -186,7 +193,7 @@ def _link_faults(notebook: NotebookNode, path: Path) -> Iterator[str]:
         if not target.is_file():
             yield f"{place} links to {link!r}, which does not exist"
         elif parts.fragment and unquote(parts.fragment) not in (
-            _anchors(notebook) if target == path else _anchors_of_file(target, target.stat().st_mtime)
+            _anchors(notebook) if target == path else anchors(target)
         ):
             yield f"{place} links to {link!r}, but {target.name} has no such heading or anchor"
 
@@ -246,11 +253,3 @@ def _anchors_of_text(text: str) -> set[str]:
         elif node.type == "myst_target":
             found.add(node.content)
     return found
-
-
-@cache
-def _anchors_of_file(path: Path, modified: float) -> set[str]:
-    """Return what links can name in a file; `modified` is the time of its last change."""
-    if path.suffix == ".ipynb":
-        return _anchors(nbformat.read(path, as_version=4))
-    return _anchors_of_text(path.read_text(encoding="utf-8")) if path.suffix == ".md" else set()

@@ -77,7 +77,7 @@ def cell_name(notebook: NotebookNode, index: int) -> str:
 
 
 def execute(
-    notebook: NotebookNode, path: Path, environment: Mapping[str, str], *, timeout: float = CELL_TIMEOUT
+    notebook: NotebookNode, path: Path, environment: Mapping[str, str], *, timeout: int = CELL_TIMEOUT
 ) -> float:
     """Execute a notebook in place, in its own folder and this Python.
 
@@ -301,11 +301,11 @@ def _what_runs(notebook: NotebookNode) -> list[tuple[str, bool]]:
     ]
 
 
-def _failure(notebook: NotebookNode, path: Path, index: int, error: Exception, timeout: float) -> str:
+def _failure(notebook: NotebookNode, path: Path, index: int, error: Exception, timeout: int) -> str:
     """Say where a notebook failed and why: the cell, its lines around the error, the calls below it."""
     line, calls = None, []
     if isinstance(error, CellTimeoutError):
-        what = f"took longer than {timeout:g} s"
+        what = f"took longer than {timeout} s"
     elif isinstance(error, DeadKernelError):
         what = "the kernel died; it may have run out of memory"
     else:
