@@ -50,4 +50,4 @@ def test_claim_that_fails_for_one_seed_is_found(tmp_path):
     options = ["tests", "-k", "holds", "--book-seeds", "1,2", "--color=no", "-p", "no:cacheprovider"]
     run = books.run_python("-m", "pytest", *options, cwd=folder)
     assert "1 failed, 1 passed" in run.stdout
-    assert "FAILED tests/test_chapters.py::test_chapter_holds_for_the_seed[2-one]" in run.stdout
+    assert "FAILED tests/test_chapters.py::test_chapter_holds_for_the_seed[one-2]" in run.stdout
