@@ -35,7 +35,8 @@ def test_no_trace_of_the_old_address_remains(checkout):
     assert run.returncode == 0, run.stdout
     assert "changed _config.yml" in run.stdout
     assert fork.configured_address(checkout) == NEW
-    traces = [old.slug, old.pages, f"branches: [{old.branch}]", f"/blob/{old.branch}/", f"/{old.branch}?"]
+    branches = [f"{NEW.slug}/{old.branch}", f"{NEW.slug}/blob/{old.branch}", f"branches: [{old.branch}]"]
+    traces = [old.slug, old.pages, *branches]
     found = [(str(path), trace) for path, text in texts(checkout) for trace in traces if trace in text]
     assert found == []
     for path in chapters.paths(checkout):
