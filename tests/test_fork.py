@@ -17,7 +17,7 @@ def checkout(tmp_path):
     """A copy of the files of this repository, without this one, which names other addresses."""
     folder = tmp_path / "checkout"
     ignored = shutil.ignore_patterns(
-        "_build", "build", "dist", ".git", ".venv", "__pycache__", "*.egg-info", "test_fork.py"
+        "_build", "build", "dist", ".git", ".venv", "*_cache", "__pycache__", "*.egg-info", "test_fork.py"
     )
     shutil.copytree(books.REPOSITORY, folder, ignore=ignored)
     return folder
