@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -13,6 +12,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from tools.chapters import anchors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHAPTERS = REPOSITORY / "chapters"
@@ -30,18 +31,6 @@ def commands(page: str) -> list[str]:
     text = (CHAPTERS / page).read_text()
     inline = re.findall(r"`((?:python3?|pip|jupyter-book|pytest) [^`]+)`", BLOCK.sub("", text))
     return [line.strip() for block in blocks(page, "bash") for line in block.splitlines()] + inline
-
-
-def anchors(path: Path) -> set[str]:
-    """The anchors of a page: of its headings, as GitHub and MyST make them, and of its references."""
-    text = path.read_text()
-    if path.suffix == ".ipynb":
-        text = "\n".join(
-            "".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"
-        )
-    headings = re.findall(r"^#+ (.+?) *$", BLOCK.sub("", text), re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    return slugs | {name for name, _ in ANCHOR.findall(text)}
 
 
 def test_the_python_of_the_setup_page_runs_from_top_to_bottom(tmp_path):
