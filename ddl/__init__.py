@@ -1,6 +1,6 @@
-"""The package behind *Dissecting Deep Learning*: what the chapters call, so that their cells hold only ideas."""
+"""The package behind *Dissecting Deep Learning*: what the chapters call, so that cells hold only ideas."""
 
-from ddl import datasets, diagrams, exercises, models, plots, training
+from ddl import cited, datasets, diagrams, exercises, models, plots, training
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClaimError",
     "History",
+    "cited",
     "claim",
     "claims",
     "datasets",

@@ -58,7 +58,7 @@ def layers_of(module: nn.Module) -> list[Layer]:
             bias = np.zeros(len(weight)) if part.bias is None else part.bias.detach().cpu().numpy().copy()
             if found and weight.shape[1] != len(found[-1].weight):
                 raise ValueError(
-                    f"a layer with {weight.shape[1]} inputs follows one with {len(found[-1].weight)} outputs; "
+                    f"a layer with {weight.shape[1]} inputs follows one with {len(found[-1].weight)} outputs: "
                     "only plain stacks of layers can be drawn"
                 )
             found.append(Layer(weight, bias, None))
@@ -79,7 +79,7 @@ def network(
     outputs: Sequence[str] = (),
     numbers: bool = False,
 ) -> Axes:
-    """Draw a feed-forward module: units in columns, weights as lines, activations as the curves that they are.
+    """Draw a feed-forward module: units in columns, weights as lines, activations as the curves they are.
 
     A line is blue for a negative and orange for a positive weight, and its width follows the weight's size
     relative to the largest of its layer.
@@ -124,7 +124,15 @@ def network(
         _draw_units(ax, column, layer.activation)
         if numbers:
             for unit, (x, y) in column.items():
-                ax.text(x, y - RADIUS - 0.05, _rounded(layer.bias[unit]), ha="center", va="top", fontsize=9, color=GREY)
+                ax.text(
+                    x,
+                    y - RADIUS - 0.05,
+                    _rounded(layer.bias[unit]),
+                    ha="center",
+                    va="top",
+                    fontsize=9,
+                    color=GREY,
+                )
     for names, column, side in ((inputs, columns[0], -1), (outputs, columns[-1], 1)):
         for unit, (x, y) in column.items():
             if names:
@@ -222,7 +230,9 @@ def _draw_units(ax: Axes, column: dict, activation: nn.Module | None) -> None:
             with torch.no_grad():
                 curve = activation(z).double().numpy()
             curve = (curve - curve.min()) / (np.ptp(curve) or 1.0) - 0.5
-            ax.plot(x + z.numpy() / 3 * 0.6 * RADIUS, y + curve * 0.9 * RADIUS, color=INK, linewidth=1.6, zorder=5)
+            ax.plot(
+                x + z.numpy() / 3 * 0.6 * RADIUS, y + curve * 0.9 * RADIUS, color=INK, linewidth=1.6, zorder=5
+            )
     indices = sorted(column)
     if len(indices) < indices[-1] + 1:
         x = column[0][0]

@@ -63,7 +63,7 @@ def rng(stream: int) -> np.random.Generator:
     Parameters
     ----------
     stream
-        Number of the purpose. The same number gives the same draws again; another number gives independent ones.
+        Number of the purpose. The same number gives the same draws again, another independent ones.
 
     Returns
     -------

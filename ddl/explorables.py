@@ -127,7 +127,7 @@ class Parameter:
                 kind, labels = "choice", values
             else:
                 raise TypeError(
-                    f"{name}={list(values)!r}: values must all be numbers, all True or False, or all strings; "
+                    f"{name}={list(values)!r}: values must be all numbers, all True or False, or all strings; "
                     "for other values give a dict from label to value"
                 )
         if len(values) < 2:
@@ -229,7 +229,7 @@ class Explorable:
         return bundle
 
     def to_html(self) -> str:
-        """Return the explorable with all its frames as self-contained HTML: it needs no kernel and no network.
+        """Return the explorable with all its frames as HTML that needs neither a kernel nor a network.
 
         Raises
         ------
@@ -252,7 +252,7 @@ class Explorable:
             "frames": [{"src": s, "alt": f.alt} for s, f in zip(sources[1:], frames[1:], strict=True)],
         }
         return (
-            f'<ddl-explorable role="group" aria-label="Explorable figure: {html.escape(self.caption)}" data-prevent-swipe>'
+            f'<ddl-explorable role="group" aria-label="Explorable figure: {html.escape(self.name)}" data-prevent-swipe>'
             f"<style>{_asset('explorable.css')}</style>"
             f'<img class="ddl-frame" src="{sources[0]}" alt="{html.escape(first.alt)}" '
             f'width="{width * 72 // PIXELS_PER_INCH}" height="{height * 72 // PIXELS_PER_INCH}">'
@@ -308,7 +308,7 @@ def explore(**parameters: object) -> Callable[[Callable[..., Figure]], Explorabl
         expected, given = set(inspect.signature(function).parameters), set(parameters)
         if expected != given:
             raise TypeError(
-                f"{function.__name__} takes {sorted(expected)}, but explore was given values for {sorted(given)}"
+                f"{function.__name__} takes {sorted(expected)}, but explore was given {sorted(given)}; name the same"
             )
         controls = tuple(Parameter.of(name, values) for name, values in parameters.items())
         count = math.prod(len(p.values) for p in controls)
@@ -365,6 +365,6 @@ def _control(parameter: Parameter) -> str:
     play = '<button type="button" class="ddl-play">Play</button>' if parameter.playable else ""
     return (
         f'<div class="ddl-control ddl-control-slider"><label>{title} '
-        f'<input type="range" min="0" max="{last}" step="1" value="0" aria-valuetext="{first}" autocomplete="off">'
-        f"</label><output>{first}</output>{play}</div>"
+        f'<input type="range" min="0" max="{last}" step="1" value="0" aria-valuetext="{first}" '
+        f'autocomplete="off"></label><output>{first}</output>{play}</div>'
     )

@@ -1,4 +1,4 @@
-"""House style and the plots that chapters share: computing apart from drawing, and every function returns the axes."""
+"""House style and the plots that chapters share: computing apart from drawing."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ def on_grid(
         values = torch.as_tensor(function(points))
     if values.numel() != len(points):
         raise ValueError(
-            f"the function returned shape {tuple(values.shape)} for {len(points)} points; return one number per point"
+            f"the function returned shape {tuple(values.shape)} for {len(points)} points; "
+            "return one number per point"
         )
     return Grid(x1, x2, values.reshape(resolution, resolution).cpu().numpy())
 
@@ -194,7 +195,7 @@ def points(
     """
     ax = _axes(ax)
     for label in torch.unique(y).tolist():
-        chosen = x[y == label]
+        chosen = x[y == label].detach().cpu()
         ax.scatter(
             chosen[:, 0], chosen[:, 1], s=size, c=CLASS_COLOURS[label % len(CLASS_COLOURS)],
             marker=CLASS_MARKERS[label % len(CLASS_MARKERS)], edgecolors="white", linewidths=0.5,
@@ -223,7 +224,7 @@ def line(weights: torch.Tensor, bias: float, ax: Axes | None = None, **style: ob
         The axes drawn on. Without a line if w = 0: then there is none.
     """
     ax = _axes(ax)
-    w = np.asarray(weights, dtype=float).ravel()
+    w = torch.as_tensor(weights).detach().double().cpu().numpy().ravel()
     if np.any(w):
         foot = -float(bias) * w / (w @ w)
         limits = ax.axis()
@@ -232,7 +233,9 @@ def line(weights: torch.Tensor, bias: float, ax: Axes | None = None, **style: ob
     return ax
 
 
-def panels(count: int, *, width: float = 9.0, height: float = 3.1, **options: object) -> tuple[plt.Figure, np.ndarray]:
+def panels(
+    count: int, *, width: float = 9.0, height: float = 3.1, **options: object
+) -> tuple[plt.Figure, np.ndarray]:
     """Make a figure with panels side by side, with fixed room for titles and labels.
 
     The room is the same whatever is drawn, so that the frames of an explorable do not jump.

@@ -31,7 +31,7 @@ class Verdict:
         return f'<div class="ddl-verdict ddl-verdict-{state}">{html.escape(str(self))}</div>'
 
 
-class Hint(Exception):  # noqa: N818 - it carries a hint to the reader, not an error
+class Hint(Exception):
     """Raised inside a checker when an answer is not right yet; its text is the hint."""
 
 
