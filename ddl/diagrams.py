@@ -58,8 +58,8 @@ def layers_of(module: nn.Module) -> list[Layer]:
             bias = np.zeros(len(weight)) if part.bias is None else part.bias.detach().cpu().numpy().copy()
             if found and weight.shape[1] != len(found[-1].weight):
                 raise ValueError(
-                    f"a layer with {weight.shape[1]} inputs follows one with {len(found[-1].weight)} outputs: "
-                    "only plain stacks of layers can be drawn"
+                    f"a layer with {weight.shape[1]} inputs follows one with {len(found[-1].weight)} "
+                    "outputs; only plain stacks of layers can be drawn"
                 )
             found.append(Layer(weight, bias, None))
         elif not found or found[-1].activation is not None:

@@ -127,8 +127,8 @@ class Parameter:
                 kind, labels = "choice", values
             else:
                 raise TypeError(
-                    f"{name}={list(values)!r}: values must be all numbers, all True or False, or all strings; "
-                    "for other values give a dict from label to value"
+                    f"{name}={list(values)!r}: values must be all numbers, all truth values, or all "
+                    "strings; for other values give a dict from label to value"
                 )
         if len(values) < 2:
             raise ValueError(f"{name}={list(values)!r} leaves nothing to explore; give at least two values")
@@ -252,7 +252,7 @@ class Explorable:
             "frames": [{"src": s, "alt": f.alt} for s, f in zip(sources[1:], frames[1:], strict=True)],
         }
         return (
-            f'<ddl-explorable role="group" aria-label="Explorable figure: {html.escape(self.name)}" data-prevent-swipe>'
+            f'<ddl-explorable role="group" aria-label="{self.name.replace("_", " ")}" data-prevent-swipe>'
             f"<style>{_asset('explorable.css')}</style>"
             f'<img class="ddl-frame" src="{sources[0]}" alt="{html.escape(first.alt)}" '
             f'width="{width * 72 // PIXELS_PER_INCH}" height="{height * 72 // PIXELS_PER_INCH}">'
@@ -308,7 +308,8 @@ def explore(**parameters: object) -> Callable[[Callable[..., Figure]], Explorabl
         expected, given = set(inspect.signature(function).parameters), set(parameters)
         if expected != given:
             raise TypeError(
-                f"{function.__name__} takes {sorted(expected)}, but explore was given {sorted(given)}; name the same"
+                f"{function.__name__} takes {sorted(expected)}, but explore was given {sorted(given)}; "
+                "give values for each argument, and for nothing else"
             )
         controls = tuple(Parameter.of(name, values) for name, values in parameters.items())
         count = math.prod(len(p.values) for p in controls)
