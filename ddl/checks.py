@@ -8,8 +8,8 @@ import numbers
 import numpy as np
 
 
-def whole_number(name: str, value: int, at_least: int) -> None:
-    """Refuse what is not a whole number, and what is below a bound.
+def whole_number(name: str, value: int, at_least: int) -> int:
+    """Return a whole number as Python's own; refuse anything else, and what is below a bound.
 
     Parameters
     ----------
@@ -19,6 +19,11 @@ def whole_number(name: str, value: int, at_least: int) -> None:
         Its value.
     at_least
         The smallest value allowed.
+
+    Returns
+    -------
+    int
+        The same number.
 
     Raises
     ------
@@ -37,6 +42,7 @@ def whole_number(name: str, value: int, at_least: int) -> None:
         raise TypeError(f"{name} is {value!r}; give a whole number, at least {at_least}")
     if value < at_least:
         raise ValueError(f"{name} is {value}; it must be at least {at_least}")
+    return int(value)
 
 
 def size(name: str, value: float, *, zero: bool = False) -> None:

@@ -118,10 +118,10 @@ def fit(
     (50,)
     """
     parameters = checks.parameters(model)
-    whole_number("epochs", epochs, at_least=1)
-    whole_number("seed", seed, at_least=0)
+    epochs = whole_number("epochs", epochs, at_least=1)
+    seed = whole_number("seed", seed, at_least=0)
     if batch_size is not None:
-        whole_number("batch_size", batch_size, at_least=1)
+        batch_size = whole_number("batch_size", batch_size, at_least=1)
     if isinstance(loss, type) or not callable(loss):
         raise TypeError(f"loss is {loss!r}; give a function or an instance, as nn.MSELoss()")
     metrics = _metrics(metrics)
