@@ -91,7 +91,7 @@ WRONG_CALLS = {
     "other columns in validation": (
         {"data": (X, Y), "validation": (X[:, :1], Y)},
         ValueError,
-        r"x of the training data has shape \(6, 2\) and torch.float32, x of the validation data shape \(6, 1\)",
+        r"x of the training data has shape \(6, 2\) .*, x of the validation data shape \(6, 1\)",
     ),
     "labels in validation": ({"data": (X, Y), "validation": (X, Y + 1)}, ValueError, r"y\[1\] is 2"),
     "NaN in validation": ({"data": (X, Y), "validation": (HOLE, Y)}, ValueError, r"x\[4, 1\] of validation"),
