@@ -41,7 +41,7 @@ def build_widget(explorable: Explorable) -> widgets.VBox:
         else:
             picture.value = (
                 f'<img src="data:image/png;base64,{frame.encoded("png")}" alt="{html.escape(frame.alt)}" '
-                f'style="max-width: 100%; width: {frame.picture.width // 2}px; background: white">'
+                f'style="max-width: 100%; width: {frame.picture.width * 2 // 3}px; background: white">'
             )
 
     for control in controls:

@@ -26,8 +26,11 @@ from ddl.environment import static, strict
 FRAME_LIMIT = 80
 """Most combinations of parameter values that one explorable may have."""
 
-PIXELS_PER_INCH = 144
-"""Resolution of a frame: twice the usual 72, so that it is sharp on dense screens."""
+PIXELS_PER_INCH = 120
+"""Resolution of a frame: about one and a half times that of a text column on a usual screen."""
+
+COLOURS = 128
+"""Colours of a frame on a page without a kernel; more would double its size and show no difference."""
 
 
 class Steps(tuple):
@@ -144,10 +147,13 @@ class Frame(NamedTuple):
     alt: str
 
     def encoded(self, kind: str) -> str:
-        """Return the picture as base64, as ``png`` or as the smaller, equally exact ``webp``."""
+        """Return the picture as base64: exactly as ``png``, or with few colours and smaller as ``webp``."""
         buffer = io.BytesIO()
-        options = {"lossless": True, "method": 4} if kind == "webp" else {"optimize": True}
-        self.picture.save(buffer, kind, **options)
+        if kind == "webp":
+            few = self.picture.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
+            few.save(buffer, kind, lossless=True, method=4)
+        else:
+            self.picture.save(buffer, kind)
         return b64encode(buffer.getvalue()).decode()
 
 
@@ -255,7 +261,7 @@ class Explorable:
             f'<ddl-explorable role="group" aria-label="{self.name.replace("_", " ")}" data-prevent-swipe>'
             f"<style>{_asset('explorable.css')}</style>"
             f'<img class="ddl-frame" src="{sources[0]}" alt="{html.escape(first.alt)}" '
-            f'width="{width * 72 // PIXELS_PER_INCH}" height="{height * 72 // PIXELS_PER_INCH}">'
+            f'width="{width}" height="{height}">'
             f'<div class="ddl-controls" hidden>{"".join(map(_control, self.parameters))}</div>'
             f'<p class="ddl-caption">{html.escape(self.caption)}</p>'
             '<p class="ddl-spoken" aria-live="polite"></p>'
