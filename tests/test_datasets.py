@@ -375,6 +375,24 @@ def test_separable_points_keep_the_margin_within_the_unit_ball(margin, normal):
     assert np.unique(sign).tolist() == [-1, 1]
 
 
+@pytest.mark.parametrize("directions", [[0, 1], [1, 1]])
+def test_separable_points_on_the_margin_and_on_the_sphere_are_not_rounded_beyond(directions):
+    class Extreme(np.random.Generator):
+        """Draws from the hyperplane, or all around; always the outermost points."""
+
+        def normal(self, size):
+            return super().normal(size=size) * directions
+
+        def uniform(self, size):
+            return np.full(size, np.nextafter(1, 0))
+
+    for margin in np.linspace(0.01, 0.99, 99):
+        generator = Extreme(np.random.PCG64(0))
+        data = datasets.separable(10, margin=margin, normal=(1, 0), rng=generator)
+        assert data.x[:, 0].double().abs().min() >= margin
+        assert data.x.double().norm(dim=1).max() <= 1
+
+
 def test_separable_without_a_margin_is_uniform_in_the_ball():
     data = datasets.separable(20_000, margin=0, rng=rng())
     radius = data.x.norm(dim=1)

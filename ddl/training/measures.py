@@ -84,7 +84,7 @@ def accuracy(output: torch.Tensor, y: torch.Tensor) -> float:
         )
     several = output.ndim == 2 and output.shape[1] > 1
     predicted = output.argmax(1) if several else (output.reshape(-1) > 0)
-    return (predicted == y.reshape(-1)).double().mean().item()
+    return (predicted == y.reshape(-1)).sum().item() / n
 
 
 METRICS: dict[str, Measure] = {"accuracy": accuracy}
