@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import time
 
@@ -41,6 +42,7 @@ def path(tmp_path, monkeypatch):
 
 def test_notebook_runs_in_its_folder_and_with_the_given_variables(path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir("/")
     source = "import os\nprint(os.getcwd(), *(os.environ.get(name) for name in {!r}))"
     names = ["DDL_STATIC", "DDL_STRICT", "DDL_SEED", "OMP_NUM_THREADS", "MPLBACKEND"]
     environment = execution.kernel_environment(static=True, seed=3)
@@ -224,8 +226,8 @@ def built(tmp_path_factory):
     """A built book and what its build printed."""
     alternative = {1: {"mystnb": {"image": {"alt": "A line goes up."}}}}
     one = books.notebook(MARKDOWN + PROSE, DRAWN, TABLE, metadata=alternative)
-    read_package = "print('value', open('../ddl/module.py').read())"
-    two = books.notebook(MARKDOWN + '# Two\n\n## The second\n\n<a id="source-1"></a>Source', read_package)
+    read_files = "print(open('../ddl/module.py').read(), open('../index.md').read())"
+    two = books.notebook(MARKDOWN + '# Two\n\n## The second\n\n<a id="source-1"></a>Source', read_files)
     folder = books.write_book(tmp_path_factory.mktemp("book"), one=one, two=two)
     build = books.build(folder, "-W", "--keep-going")
     assert build.returncode == 0, build.stdout
@@ -253,6 +255,14 @@ def test_rebuild_executes_nothing_unless_the_package_changes(built):
     rebuild = books.build(folder)
     assert rebuild.stdout.count("executed chapters/") == 2
     assert "value = 2" in page(folder, "two").text
+
+
+def test_page_shows_what_a_new_execution_gave(built):
+    folder, _ = built
+    (folder / "index.md").write_text("# Another book\n")
+    shutil.rmtree(folder / "_build" / ".jupyter_cache")
+    assert "executed chapters/two" in books.build(folder).stdout
+    assert "Another book" in page(folder, "two").select_one(".cell_output").text
 
 
 def test_figure_has_the_alternative_text_of_its_cell(built):
