@@ -20,7 +20,8 @@ from tools.slides.markdown import highlight_code, make_renderer
 from tools.slides.outline import Slide, outline
 
 HERE = Path(__file__).parent
-OWN_FILES = [HERE / "assets" / "deck.css", HERE / "assets" / "deck.js"]
+DECK_FILES = [HERE / "assets" / "deck.css", HERE / "assets" / "deck.js"]
+LIST_STYLE = HERE / "assets" / "decks.css"
 CODE_STYLE = "a11y-high-contrast-light"
 """The colours that code has in the pages."""
 
@@ -102,7 +103,8 @@ def write_deck(notebook: NotebookNode, path: Path, *, root: Path, out: Path) -> 
     Raises
     ------
     ValueError
-        If no cell of the notebook begins a slide, or one has an unknown slide type.
+        If no cell of the notebook begins a slide, one has an unknown slide type, or one shows or links to a
+        file that is not a page of the book.
     """
     deck = describe(notebook, path)
     folder = out / deck.name
@@ -112,8 +114,7 @@ def write_deck(notebook: NotebookNode, path: Path, *, root: Path, out: Path) -> 
     (folder / "index.html").write_text(html, encoding="utf-8")
     for name, (distribution, file) in VENDORED.items():
         shutil.copyfile(str(metadata.distribution(distribution).locate_file(file)), assets / name)
-    for file in [root / "_static" / "book.css", *OWN_FILES]:
-        shutil.copyfile(file, assets / file.name)
+    _copy([root / "_static" / "book.css", root / "_static" / "favicon.svg", *DECK_FILES], assets)
     (assets / "code.css").write_text(HtmlFormatter(style=CODE_STYLE).get_style_defs("pre"), encoding="utf-8")
     return deck
 
@@ -135,10 +136,15 @@ def write_index(decks: list[Deck], *, root: Path, out: Path) -> None:
     ).get_template("decks.html.j2")
     out.mkdir(parents=True, exist_ok=True)
     pages = Path(os.path.relpath(root / "_build" / "html", out)).as_posix()
-    styles = [root / "_static" / "book.css", HERE / "assets" / "decks.css"]
-    style = "\n".join(file.read_text(encoding="utf-8") for file in styles)
-    html = template.render(book=book_title(root), decks=decks, pages=pages, style=style)
-    (out / "index.html").write_text(html, encoding="utf-8")
+    (out / "index.html").write_text(
+        template.render(book=book_title(root), decks=decks, pages=pages), encoding="utf-8"
+    )
+    _copy([root / "_static" / "book.css", root / "_static" / "favicon.svg", LIST_STYLE], out)
+
+
+def _copy(files: list[Path], folder: Path) -> None:
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
 
 
 def _render(
@@ -170,9 +176,12 @@ def _link(target: str, *, path: Path, root: Path, folder: Path) -> str:
         return target
     file, mark, anchor = target.partition("#")
     page = ((path.parent / file) if file else path).resolve().relative_to(root.resolve())
-    if page.suffix in {".ipynb", ".md"}:
-        page = page.with_suffix(".html")
-    return Path(os.path.relpath(root / "_build" / "html" / page, folder)).as_posix() + mark + anchor
+    if page.suffix not in {".ipynb", ".md"}:
+        raise ValueError(
+            f"{target!r} is not in a deck: link to pages of the book, and draw figures in code cells"
+        )
+    page = root / "_build" / "html" / page.with_suffix(".html")
+    return Path(os.path.relpath(page, folder)).as_posix() + mark + anchor
 
 
 def _plain(heading: str) -> str:

@@ -32,6 +32,7 @@
     // The speaker's window has no style sheet of ours that would hide the spoken copy of a formula.
     document.querySelectorAll("aside.notes mjx-assistive-mml").forEach((spoken) => spoken.remove());
     document.addEventListener("keydown", giveBackKeys, true);
+    document.addEventListener("toggle", fitShown, true); // a folded answer takes room when it is opened
     for (const event of ["ready", "slidechanged", "resize", "pdf-ready"]) Reveal.on(event, fitShown);
     await Reveal.initialize({
       width: 1280,
