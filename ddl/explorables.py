@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -52,6 +53,8 @@ def steps(values: Iterable[float]) -> Steps:
 
     Raises
     ------
+    TypeError
+        If the values are not numbers.
     ValueError
         If the values do not increase.
 
@@ -61,9 +64,16 @@ def steps(values: Iterable[float]) -> Steps:
     >>> ddl.steps([0, 1, 10])
     (0, 1, 10)
     """
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{values!r} is no list of values; write steps([{values!r}, …])")
     values = Steps(values)
-    if any(after <= before for before, after in itertools.pairwise(values)):
-        raise ValueError(f"the values of a time-like parameter must increase; got {list(values)}")
+    if not all(_is_number(value) for value in values):
+        raise TypeError(f"the values of a time-like parameter must be numbers; got {list(values)}")
+    if not all(before < after for before, after in itertools.pairwise(values)):
+        raise ValueError(
+            f"the values of a time-like parameter must increase; got {list(values)}: "
+            "give them sorted, each once"
+        )
     return values
 
 
@@ -113,30 +123,31 @@ class Parameter:
         ValueError
             If there are fewer than two values, or a value twice.
         """
-        if isinstance(given, Mapping):
-            labels, values = tuple(map(str, given)), tuple(given.values())
-            kind = "choice"
-        else:
-            if isinstance(given, str) or not isinstance(given, Iterable):
-                raise TypeError(f"{name}={given!r} is no list of values; write {name}=[{given!r}, …]")
-            values = tuple(given)
-            if all(isinstance(value, bool | np.bool_) for value in values):
-                if values != (False, True):
-                    raise ValueError(f"{name}={list(values)!r}: a switch has the values [False, True]")
-                kind, labels = "switch", ("off", "on")
-            elif all(isinstance(value, numbers.Real) for value in values):
-                kind, labels = "slider", tuple(_number(value) for value in values)
-            elif all(isinstance(value, str) for value in values):
-                kind, labels = "choice", values
-            else:
-                raise TypeError(
-                    f"{name}={list(values)!r}: values must be all numbers, all truth values, or all "
-                    "strings; for other values give a dict from label to value"
-                )
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise TypeError(f"{name}={given!r} is no list of values; write {name}=[{given!r}, …]")
+        values = tuple(given.values() if isinstance(given, Mapping) else given)
         if len(values) < 2:
             raise ValueError(f"{name}={list(values)!r} leaves nothing to explore; give at least two values")
+        if isinstance(given, Mapping):
+            kind, labels = "choice", tuple(map(str, given))
+        elif all(isinstance(value, bool | np.bool_) for value in values):
+            if values != (False, True):
+                raise ValueError(f"{name}={list(values)!r}: a switch has the values [False, True]")
+            kind, labels = "switch", ("off", "on")
+        elif all(_is_number(value) for value in values):
+            kind, labels = "slider", tuple(_number(value) for value in values)
+        elif all(isinstance(value, str) for value in values):
+            kind, labels = "choice", values
+        else:
+            raise TypeError(
+                f"{name}={list(values)!r}: values must be all numbers, all truth values, or all "
+                "strings; for other values give a dict from label to value"
+            )
         if len(set(labels)) < len(labels):
-            raise ValueError(f"{name}: two values look the same to a reader in {list(labels)}")
+            raise ValueError(
+                f"{name}: two values look the same to a reader in {list(labels)}; "
+                "leave one out, or give a dict from label to value"
+            )
         return cls(name, values, labels, kind, isinstance(given, Steps))
 
 
@@ -151,7 +162,7 @@ class Frame(NamedTuple):
         buffer = io.BytesIO()
         if kind == "webp":
             few = self.picture.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
-            few.save(buffer, kind, lossless=True, method=4)
+            few.save(buffer, kind, lossless=True, method=2)
         else:
             self.picture.save(buffer, kind)
         return b64encode(buffer.getvalue()).decode()
@@ -311,6 +322,8 @@ def explore(**parameters: object) -> Callable[[Callable[..., Figure]], Explorabl
     """
 
     def decorate(function: Callable[..., Figure]) -> Explorable:
+        if not parameters:
+            raise TypeError(f"{function.__name__} cannot move: give explore values for at least one argument")
         expected, given = set(inspect.signature(function).parameters), set(parameters)
         if expected != given:
             raise TypeError(
@@ -337,18 +350,23 @@ def explore(**parameters: object) -> Callable[[Callable[..., Figure]], Explorabl
 
 
 def _render(figure: Figure) -> Image.Image:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=PIXELS_PER_INCH, format="png", pil_kwargs={"compress_level": 1})
-    return Image.open(buffer).convert("RGB")
+    figure.set_dpi(PIXELS_PER_INCH)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def _number(value: float) -> str:
-    return f"{value:g}".replace("-", "−")
+    return f"{value:{'d' if isinstance(value, numbers.Integral) else 'g'}}".replace("-", "−")
 
 
 def _script_text(data: object) -> str:
-    """Return the data as JSON that cannot end the script element it stands in."""
-    return json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    """Return the data as JSON that neither ends the script element it stands in nor opens one in it."""
+    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
 
 
 @cache
