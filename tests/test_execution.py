@@ -13,7 +13,7 @@ import pytest
 from books import MARKDOWN
 from bs4 import BeautifulSoup
 
-from tools import execution
+from tools import execution, fork
 
 TITLE = MARKDOWN + "# A title"
 FALSE_CLAIM = 'import ddl\n\nddl.claim("Two is odd", 2 % 2 == 1, remainder=2 % 2)'
@@ -72,7 +72,7 @@ def test_failure_names_notebook_cell_line_error_and_calls(path):
 
 def test_slow_cell_is_named(path):
     with pytest.raises(execution.NotebookError, match=r"cell 1 \(In \[1\]\): took longer than 1 s\n"):
-        run("import time\ntime.sleep(60)", path=path, timeout=1)
+        run("import time\ntime.sleep(5)", path=path, timeout=1)
 
 
 def test_cell_that_takes_the_kernel_down_is_named(path):
@@ -203,9 +203,13 @@ def test_only_the_last_caches_are_kept(tmp_path):
     for folder in folders:
         execution.forget_old_caches(folder)
         time.sleep(0.02)
+    assert sorted(tmp_path.iterdir()) == folders[2:]
     (tmp_path / "global.db").touch()
-    execution.forget_old_caches(folders[2])
-    assert sorted(tmp_path.iterdir()) == [*folders[2:], tmp_path / "global.db"]
+    newest = tmp_path / ("f" * 16)
+    for folder in (folders[2], newest):
+        execution.forget_old_caches(folder)
+        time.sleep(0.02)
+    assert sorted(tmp_path.iterdir()) == [folders[2], folders[4], newest, tmp_path / "global.db"]
 
 
 # --- The build ---------------------------------------------------------------------------------------------
@@ -216,7 +220,7 @@ $x^2$, see [two](two.ipynb#the-second) and [a source](two.ipynb#source-1).
 
 > **Predict.** Which?
 
-> **Bold** words in an ordinary quotation."""
+> An ordinary quotation. **Note.** The bold word does not begin it."""
 DRAWN = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 TABLE = "import pandas as pd\npd.DataFrame({'column': [1]})"
 
@@ -241,6 +245,7 @@ def page(folder, name):
 def test_build_tells_of_each_notebook_and_its_time(built):
     for name in ("one", "two"):
         assert re.search(rf"^executed chapters/{name}\.ipynb in \d+\.\d s$", built[1], re.MULTILINE)
+    assert "Executing notebook" not in built[1], "myst-nb executed what was to be in its cache"
 
 
 def test_rebuild_executes_nothing_unless_the_package_changes(built):
@@ -294,6 +299,19 @@ def test_pages_load_nothing_from_another_host(built):
         assert [address for address in loaded if "//" in address] == []
     script = page(folder, "one").select_one("script[src*=mathjax]")["src"].split("?")[0]
     assert (folder / "_build" / "html" / "chapters" / script).is_file()
+
+
+def test_page_offers_colab_binder_the_source_and_the_notebook(built):
+    address = fork.configured_address(built[0])
+    place = f"{address.slug}/blob/{address.branch}/chapters/one.ipynb"
+    offered = [link["href"] for link in page(built[0], "one").select(".article-header-buttons a")]
+    assert f"https://colab.research.google.com/github/{place}" in offered
+    assert any(
+        link.startswith(f"https://mybinder.org/v2/gh/{address.slug}/{address.branch}?") for link in offered
+    )
+    assert address.url in offered
+    assert any(link.startswith(f"{address.url}/issues/new") for link in offered)
+    assert "../_sources/chapters/one.ipynb" in offered
 
 
 def test_build_stops_at_a_failing_cell_and_ends_with_its_name(tmp_path):
