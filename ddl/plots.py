@@ -18,6 +18,9 @@ BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, INK, GREY = (
 """Colours that readers with any common colour blindness can tell apart (Okabe and Ito, 2008)."""
 
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PINK, YELLOW, SKY)
+LINE_COLOURS = (BLUE, ORANGE, GREEN, PINK, INK)
+"""The colours that are dark enough for thin lines on white; sky and yellow are for areas and markers."""
+
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
 
 DIVERGING = LinearSegmentedColormap.from_list("ddl", [BLUE, "#ffffff", ORANGE])
@@ -34,7 +37,7 @@ def use_style() -> None:
             "figure.figsize": (7.2, 3.4),
             "figure.dpi": 80,
             "figure.facecolor": "white",
-            "axes.prop_cycle": mpl.cycler(color=CLASS_COLOURS),
+            "axes.prop_cycle": mpl.cycler(color=LINE_COLOURS),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.edgecolor": GREY,
@@ -87,7 +90,7 @@ def limits_around(x: torch.Tensor, margin: float = 0.15) -> tuple[float, float, 
     x
         Points, shape (n, 2).
     margin
-        Room on each side, as a share of the points' range.
+        Room on each side, as a share of the points' range; where all are equal, as a number.
 
     Returns
     -------
@@ -95,7 +98,8 @@ def limits_around(x: torch.Tensor, margin: float = 0.15) -> tuple[float, float, 
         Limits, as :func:`on_grid` takes them.
     """
     low, high = x.amin(0), x.amax(0)
-    room = margin * (high - low)
+    span = high - low
+    room = margin * torch.where(span > 0, span, 1.0)
     (a, c), (b, d) = (low - room).tolist(), (high + room).tolist()
     return a, b, c, d
 
@@ -184,7 +188,7 @@ def points(
     ax
         Where to draw; a new figure if not given.
     names
-        Names of the classes for the legend; none, no legend entries.
+        Names of all classes for the legend; none, no legend entries.
     size
         Area of a marker in square points.
 
@@ -192,9 +196,22 @@ def points(
     -------
     matplotlib.axes.Axes
         The axes drawn on.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a class is not a number 0, 1, …, or a class has no name among ``names``.
     """
+    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; give (n, 2) and (n,)")
+    labels = torch.unique(y).tolist()
+    if any(label < 0 or label != int(label) for label in labels):
+        raise ValueError(f"the classes in y are {labels}; number them 0, 1, …, as (y > 0).long() does")
+    labels = [int(label) for label in labels]
+    if names and labels and labels[-1] >= len(names):
+        raise ValueError(f"class {labels[-1]} has no name among {list(names)}; give one for each class")
     ax = _axes(ax)
-    for label in torch.unique(y).tolist():
+    for label in labels:
         chosen = x[y == label].detach().cpu()
         ax.scatter(
             chosen[:, 0], chosen[:, 1], s=size, c=CLASS_COLOURS[label % len(CLASS_COLOURS)],
@@ -205,7 +222,7 @@ def points(
 
 
 def line(weights: torch.Tensor, bias: float, ax: Axes | None = None, **style: object) -> Axes:
-    """Draw the line w·x + b = 0 through the plane.
+    """Draw the line w·x + b = 0 through the plane, within the present limits of the axes.
 
     Parameters
     ----------
@@ -222,11 +239,18 @@ def line(weights: torch.Tensor, bias: float, ax: Axes | None = None, **style: ob
     -------
     matplotlib.axes.Axes
         The axes drawn on. Without a line if w = 0: then there is none.
+
+    Raises
+    ------
+    ValueError
+        If w does not have two components.
     """
+    w = torch.as_tensor(weights).detach().cpu().double().numpy().ravel()
+    if len(w) != 2:
+        raise ValueError(f"w has shape {tuple(np.shape(weights))}; a line of the plane has two weights")
     ax = _axes(ax)
-    w = torch.as_tensor(weights).detach().double().cpu().numpy().ravel()
     if np.any(w):
-        foot = -float(bias) * w / (w @ w)
+        foot = -torch.as_tensor(bias).detach().item() * w / (w @ w)
         limits = ax.axis()
         ax.axline(foot, foot + np.array([-w[1], w[0]]), **{"color": INK, "linewidth": 1.8} | style)
         ax.axis(limits)
@@ -255,10 +279,14 @@ def panels(
         The figure and its axes, shape (count,).
     """
     figure, axes = plt.subplots(1, count, figsize=(width, height), squeeze=False, **options)
+    left, right, bottom, top, between = 0.78, 0.14, 0.56, 0.36, 0.86  # inches
     figure.subplots_adjust(
-        left=0.62 / width, right=1 - 0.12 / width, bottom=0.52 / height, top=1 - 0.34 / height,
-        wspace=0.72 / (width / count - 0.72),
-    )  # fmt: skip
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+        wspace=between * count / (width - left - right - between * (count - 1)),
+    )
     return figure, axes[0]
 
 
