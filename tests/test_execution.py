@@ -13,7 +13,7 @@ import pytest
 from books import MARKDOWN
 from bs4 import BeautifulSoup
 
-from tools import execution, fork
+from tools import execution
 
 TITLE = MARKDOWN + "# A title"
 FALSE_CLAIM = 'import ddl\n\nddl.claim("Two is odd", 2 % 2 == 1, remainder=2 % 2)'
@@ -299,19 +299,6 @@ def test_pages_load_nothing_from_another_host(built):
         assert [address for address in loaded if "//" in address] == []
     script = page(folder, "one").select_one("script[src*=mathjax]")["src"].split("?")[0]
     assert (folder / "_build" / "html" / "chapters" / script).is_file()
-
-
-def test_page_offers_colab_binder_the_source_and_the_notebook(built):
-    address = fork.configured_address(built[0])
-    place = f"{address.slug}/blob/{address.branch}/chapters/one.ipynb"
-    offered = [link["href"] for link in page(built[0], "one").select(".article-header-buttons a")]
-    assert f"https://colab.research.google.com/github/{place}" in offered
-    assert any(
-        link.startswith(f"https://mybinder.org/v2/gh/{address.slug}/{address.branch}?") for link in offered
-    )
-    assert address.url in offered
-    assert any(link.startswith(f"{address.url}/issues/new") for link in offered)
-    assert "../_sources/chapters/one.ipynb" in offered
 
 
 def test_build_stops_at_a_failing_cell_and_ends_with_its_name(tmp_path):
