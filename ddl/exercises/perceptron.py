@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from itertools import pairwise, product
 from math import comb
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ddl.exercises.answers import array, number, result_of
 from ddl.exercises.verdict import Hint, checker
 
 
@@ -18,19 +20,13 @@ def _step(z: np.ndarray) -> np.ndarray:
     return (z >= 0).astype(int)
 
 
-def _array(name: str, value: object, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(value, dtype=float)
-    if array.shape != shape:
-        raise Hint(f"{name} has shape {array.shape}; {shape} is wanted.")
-    return array
-
-
 @checker
 def and_gate(w: npt.ArrayLike, b: float) -> str:
     """Check weights (2,) and bias of a neuron that computes AND."""
-    w, b = _array("w", w, (2,)), float(_array("b", np.squeeze(b), ()))
+    w, b = array("w", w, (2,)), number("b", b)
     corners = np.array(list(product([0, 1], repeat=2)))
-    said = _step(corners @ w + b).tolist()
+    z = corners @ w + b
+    said = _step(z).tolist()
     if said == [0, 0, 0, 1]:
         return "Right: only (1, 1) reaches the threshold."
     if said == [0, 1, 1, 1]:
@@ -43,41 +39,54 @@ def and_gate(w: npt.ArrayLike, b: float) -> str:
         )
     if all(said):
         raise Hint("The neuron always says 1. The bias is minus the threshold: what is its sign?")
-    wrong = [tuple(c) for c, s in zip(corners.tolist(), said, strict=True) if s != (sum(c) == 2)]
-    raise Hint(f"Wrong at {', '.join(map(str, wrong))}. Compare w·x + b with zero there.")
+    wrong = [
+        f"{tuple(c)}, where w·x + b is {at:.3g}"
+        for c, at, s in zip(corners.tolist(), z, said, strict=True)
+        if s != (sum(c) == 2)
+    ]
+    raise Hint(f"Wrong at {'; at '.join(wrong)}. It must reach zero at (1, 1), and nowhere else.")
 
 
 @checker
 def mistake_bound(function: Callable[[np.ndarray, np.ndarray, np.ndarray], float]) -> str:
     """Check a function (x, s, u) -> (R/γ)² for a separating vector u of any length."""
-    x, s = np.array([[1.0, 1.0], [2.0, 0.0], [-1.0, -2.0], [-1.0, 0.5]]), np.array([1, 1, -1, -1])
-    u = np.array([2.0, 0.0])  # margin 1, radius √5
-    given = float(function(x, s, u))
-    if np.isclose(given, 5):
-        for scale in (0.1, 7.0):
-            if not np.isclose(float(function(x, s, scale * u)), 5):
-                raise Hint("Another length of u changes your bound, though the line is the same.")
+    # No two of the usual slips give the same bound here: R = 3, and the distances from the line are
+    # 1 and 2.75 on the side +1, 1.5 and 2.5 on the side −1.
+    x = np.array([[1.0, np.sqrt(8)], [2.75, 0.5], [-1.5, 0.5], [-2.5, -1.0]])
+    s, u = np.array([1, 1, -1, -1]), np.array([2.0, 0.0])
+
+    def bound(side: int, scale: float) -> float:
+        return number("Your bound", result_of(function, x.copy(), side * s, side * scale * u))
+
+    given = bound(1, 1.0)
+    if np.isclose(given, 9):
+        if not np.isclose([bound(1, 0.1), bound(1, 7.0)], 9).all():
+            raise Hint("Another length of u changes your bound, though the line is the same.")
+        if not np.isclose(bound(-1, 1.0), 9):
+            raise Hint("With −s and −u your bound is another, though line and points are the same.")
         return "Right: the longest point over the smallest distance, squared."
-    if np.isclose(given, 5 / 4):
-        raise Hint(
-            "Your margin grows with the length of u. A distance from the line does not: divide by ‖u‖."
-        )
-    if np.isclose(given, np.sqrt(5)):
-        raise Hint("That is R/γ. What happens to it at the end of the proof?")
-    if np.isclose(given, 25):
-        raise Hint("R is a length, not its square: look for one square too many.")
-    raise Hint(f"For points with R = √5 and γ = 1 your function gives {given:.4g}; (R/γ)² is 5.")
+    for slip, hint in (
+        (9 / 4, "Your margin grows with the length of u. A distance from the line does not: divide by ‖u‖."),
+        (36, "Divide by the length ‖u‖, not by its square."),
+        (3, "That is R/γ. What happens to it at the end of the proof?"),
+        (81, "R is a length, not its square: look for one square too many."),
+        (1 / 9, "That is (γ/R)²: upside down."),
+        ((3 / 2.5) ** 2, "Points of the side −1 have a negative u·x. Where does s come in?"),
+        ((3 / 2.75) ** 2, "γ is the smallest distance from the line, not the largest."),
+    ):
+        if np.isclose(given, slip):
+            raise Hint(hint)
+    raise Hint(f"For points with R = 3 and γ = 1 your function gives {given:.4g}; (R/γ)² is 9.")
 
 
 @checker
 def parity(hidden_w: npt.ArrayLike, hidden_b: npt.ArrayLike, v: npt.ArrayLike, c: float) -> str:
     """Check a network of threshold units, W (k, 3), b (k,), v (k,), c, for the parity of three bits."""
-    hidden_w = np.asarray(hidden_w, dtype=float)
+    hidden_w = array("W", hidden_w)
     if hidden_w.ndim != 2 or hidden_w.shape[1] != 3:
         raise Hint(f"W has shape {hidden_w.shape}; one row of three weights for each hidden unit is wanted.")
     units = len(hidden_w)
-    hidden_b, v = _array("b", hidden_b, (units,)), _array("v", v, (units,))
-    c = float(_array("c", np.squeeze(c), ()))
+    hidden_b, v, c = array("b", hidden_b, (units,)), array("v", v, (units,)), number("c", c)
     corners = np.array(list(product([0, 1], repeat=3)))
     said = _step(_step(corners @ hidden_w.T + hidden_b) @ v + c)
     wanted = corners.sum(1) % 2
@@ -103,17 +112,29 @@ def collapse(function: Callable[[list[nn.Linear]], tuple[torch.Tensor, torch.Ten
             for part in (p for layer in layers for p in layer.parameters()):
                 part.copy_(torch.randn(part.shape, generator=generator))
             x = torch.randn(50, sizes[0], generator=generator)
-            weight, bias = function(layers)
-            if tuple(weight.shape) != (sizes[-1], sizes[0]):
+            try:
+                given = result_of(function, copy.deepcopy(layers))
+            except NotImplementedError:
+                raise
+            except (RuntimeError, ValueError) as error:  # what torch and NumPy raise if shapes do not fit
                 raise Hint(
-                    f"For sizes {sizes} your W has shape {tuple(weight.shape)}; it must map "
-                    f"{sizes[0]} inputs to {sizes[-1]} outputs. In which order do the matrices stand?"
-                )
-            error = nn.Sequential(*layers)(x) - x @ weight.T - bias
-            if error.abs().max() > 1e-4:
-                if (error - error[0]).abs().max() < 1e-4:
-                    raise Hint("W is right and b is not: a bias passes through every layer that follows it.")
-                raise Hint(f"For sizes {sizes} your layer gives other outputs than the stack does.")
+                    f"Your answer raised {type(error).__name__}: {error}. If shapes do not fit: in W x the "
+                    "matrix of a later layer stands further left."
+                ) from error
+            wanted = nn.Sequential(*layers)(x).double().numpy()
+        if not isinstance(given, list | tuple) or len(given) != 2:
+            raise Hint(f"Return two things, W and b; your function returns {type(given).__name__}.")
+        weight = array("W", given[0])
+        if weight.shape != (sizes[-1], sizes[0]):
+            raise Hint(
+                f"For sizes {sizes} your W has shape {weight.shape}; it must map {sizes[0]} inputs to "
+                f"{sizes[-1]} outputs. In which order do the matrices stand?"
+            )
+        error = wanted - x.double().numpy() @ weight.T - array("b", given[1], (sizes[-1],))
+        if np.abs(error).max() > 1e-3:
+            if np.abs(error - error[0]).max() < 1e-3:
+                raise Hint("W is right and b is not: a bias passes through every layer that follows it.")
+            raise Hint(f"For sizes {sizes} your layer gives other outputs than the stack does.")
     return "Right, for stacks of one, two and three layers."
 
 
@@ -122,18 +143,20 @@ def silu_slope(function: Callable[[torch.Tensor], torch.Tensor]) -> str:
     """Check the derivative of z·σ(z)."""
     z = torch.linspace(-6, 6, 101, dtype=torch.float64, requires_grad=True)
     nn.functional.silu(z).sum().backward()
-    s, plain = torch.sigmoid(z.detach()), z.detach()
-    given = torch.as_tensor(function(plain))
-    if given.shape != z.shape:
-        raise Hint(f"For z of shape {tuple(z.shape)} you return shape {tuple(given.shape)}.")
+    plain, slope = z.detach().numpy(), z.grad.numpy()
+    given = array("Your slope", result_of(function, z.detach().clone()))
+    if given.shape != plain.shape:
+        raise Hint(f"For z of shape {plain.shape} you return shape {given.shape}.")
+    s = 1 / (1 + np.exp(-plain))
     for wrong, hint in (
         (s, "One term of the product rule is missing: σ(z) changes with z too."),
         (s * (1 - s), "That is the slope of σ(z) alone."),
         (plain * s * (1 - s), "One term of the product rule is missing: the factor z has the slope 1."),
+        (plain * s, "That is SiLU itself, not its slope."),
     ):
-        if torch.allclose(given, wrong):
+        if np.allclose(given, wrong, atol=1e-6):
             raise Hint(hint)
-    difference = (given - z.grad).abs().max().item()
+    difference = np.abs(given - slope).max()
     if difference > 1e-5:
         raise Hint(f"It differs from automatic differentiation by up to {difference:.2g}.")
     return "Right: it agrees with automatic differentiation."
@@ -143,7 +166,7 @@ def silu_slope(function: Callable[[torch.Tensor], torch.Tensor]) -> str:
 def separable_labellings(function: Callable[[int, int], int]) -> str:
     """Check Cover's count of the labellings of n points that a hyperplane of d dimensions separates."""
     cases = [(n, d) for n in range(1, 12) for d in range(1, 5)]
-    given = [function(n, d) for n, d in cases]
+    given = [number("Your count", result_of(function, n, d)) for n, d in cases]
     right = [2 * sum(comb(n - 1, k) for k in range(d + 1)) for n, d in cases]
     if given == right:
         return "Right: 14 of 16 for four points of the plane, and exactly half at n = 2(d + 1)."
@@ -158,4 +181,4 @@ def separable_labellings(function: Callable[[int, int], int]) -> str:
             "That is the number of all labellings. Four points of the plane have 16; a line can separate 14."
         )
     (n, d), said, true = next(case for case in zip(cases, given, right, strict=True) if case[1] != case[2])
-    raise Hint(f"For n = {n}, d = {d} you say {said}; it is {true}.")
+    raise Hint(f"For n = {n}, d = {d} you say {said:g}; it is {true}.")

@@ -46,13 +46,13 @@ def checker(check: Callable[..., str]) -> Callable[..., Verdict]:
     Returns
     -------
     callable
-        Takes the same answers and returns a :class:`Verdict`. Answers that are still ``...`` are not
+        Takes the same answers and returns a :class:`Verdict`. Answers that still hold ``...`` are not
         attempted; an error inside the reader's own function is part of the hint and is not raised.
     """
 
     @functools.wraps(check)
     def checked(*answers: object) -> Verdict:
-        if any(answer is ... for answer in answers):
+        if _open(answers):
             return Verdict(right=False, attempted=False, message="Not attempted yet: replace the dots.")
         try:
             return Verdict(right=True, attempted=True, message=check(*answers))
@@ -66,3 +66,8 @@ def checker(check: Callable[..., str]) -> Callable[..., Verdict]:
             )
 
     return checked
+
+
+def _open(answer: object) -> bool:
+    """Return whether dots are left in an answer, or in a list that is one."""
+    return answer is ... or (isinstance(answer, list | tuple) and any(map(_open, answer)))
