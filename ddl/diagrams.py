@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from torch import nn
 
+from ddl.checks import generator
 from ddl.plots import BLUE, GREY, INK, ORANGE
 
 RADIUS = 0.32
@@ -47,15 +49,18 @@ def layers_of(module: nn.Module) -> list[Layer]:
     Raises
     ------
     ValueError
-        If the module holds no linear layer, begins with an activation, or its layers do not fit together.
+        If the module holds no linear layer, begins with an activation, its layers do not fit together, or
+        it holds what is not elementwise, such as a softmax.
     """
     found: list[Layer] = []
-    for part in module.modules():
+    for _, part in module.named_modules(remove_duplicate=False):  # one activation may serve many layers
         if next(part.children(), None) is not None:
             continue
         if isinstance(part, nn.Linear):
-            weight = part.weight.detach().cpu().numpy().copy()
-            bias = np.zeros(len(weight)) if part.bias is None else part.bias.detach().cpu().numpy().copy()
+            weight = part.weight.detach().cpu().double().numpy().copy()
+            bias = np.zeros(len(weight))
+            if part.bias is not None:
+                bias[:] = part.bias.detach().cpu().double().numpy()
             if found and weight.shape[1] != len(found[-1].weight):
                 raise ValueError(
                     f"a layer with {weight.shape[1]} inputs follows one with {len(found[-1].weight)} "
@@ -64,6 +69,10 @@ def layers_of(module: nn.Module) -> list[Layer]:
             found.append(Layer(weight, bias, None))
         elif not found or found[-1].activation is not None:
             raise ValueError(f"cannot draw {part!r} here: it does not follow a linear layer")
+        elif not _is_elementwise(part):
+            raise ValueError(
+                f"cannot draw {part!r}: it is no elementwise activation; draw the module without it"
+            )
         else:
             found[-1] = found[-1]._replace(activation=part)
     if not found:
@@ -81,8 +90,8 @@ def network(
 ) -> Axes:
     """Draw a feed-forward module: units in columns, weights as lines, activations as the curves they are.
 
-    A line is blue for a negative and orange for a positive weight, and its width follows the weight's size
-    relative to the largest of its layer.
+    A line is blue for a negative and orange for a positive weight, grey for zero, and its width follows the
+    weight's size relative to the largest of its layer.
 
     Parameters
     ----------
@@ -103,7 +112,7 @@ def network(
     Raises
     ------
     ValueError
-        If the module is no plain stack of layers, or a list of names does not fit its layer.
+        If :func:`layers_of` refuses the module, or a list of names does not fit its layer.
     """
     layers = layers_of(module)
     sizes = [layers[0].weight.shape[1], *(len(layer.weight) for layer in layers)]
@@ -159,7 +168,13 @@ def nerve_cells(rng: np.random.Generator, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
         The axes drawn on.
+
+    Raises
+    ------
+    TypeError
+        If ``rng`` is not a generator.
     """
+    generator(rng)
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 2.6))
     bodies = np.array([[0.0, 0.0], [6.0, 0.0]])
@@ -187,8 +202,25 @@ def nerve_cells(rng: np.random.Generator, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _curve(activation: nn.Module, z: torch.Tensor) -> np.ndarray:
+    """Return an activation's values and leave no trace: no hook runs, no state changes."""
+    alone = copy.deepcopy(activation).eval().cpu()
+    with torch.no_grad():
+        return alone.forward(z).double().numpy()
+
+
+def _is_elementwise(part: nn.Module) -> bool:
+    """Return whether each output depends on its own input alone, as that of tanh and not of softmax."""
+    z = torch.linspace(-3, 3, 7)
+    try:
+        return np.allclose(_curve(part, z[:, None]), _curve(part, z[None, :]).T, equal_nan=True)
+    except (RuntimeError, ValueError, IndexError):  # what layers raise that want data of a certain shape
+        return False
+
+
 def _rounded(number: float) -> str:
-    return f"{number:.2g}".replace("-", "−")
+    text = f"{number:.2g}" if abs(number) < 100 else f"{number:.0f}"
+    return text.replace("-", "−")
 
 
 def _column(size: int, x: float, down: float) -> dict[int, tuple[float, float]]:
@@ -210,8 +242,9 @@ def _draw_weights(ax: Axes, layer: Layer, sources: dict, targets: dict, numbers:
             weight = layer.weight[target, source]
             strength = abs(weight) / largest
             ax.plot(
-                [x0, x1], [y0, y1], color=ORANGE if weight > 0 else BLUE, linewidth=0.3 + 2.7 * strength,
-                alpha=0.25 + 0.75 * strength, zorder=1, solid_capstyle="round",
+                [x0, x1], [y0, y1], color=ORANGE if weight > 0 else BLUE if weight < 0 else GREY,
+                linewidth=0.3 + 2.7 * strength, alpha=0.25 + 0.75 * strength, zorder=1,
+                solid_capstyle="round",
             )  # fmt: skip
             if numbers:  # nearer to the source, where lines that will cross are still apart
                 along = 0.3
@@ -227,8 +260,7 @@ def _draw_units(ax: Axes, column: dict, activation: nn.Module | None) -> None:
         ax.add_patch(Circle((x, y), RADIUS, facecolor="white", edgecolor=INK, linewidth=1.4, zorder=4))
         if activation is not None and not isinstance(activation, nn.Identity):
             z = torch.linspace(-3, 3, 61)
-            with torch.no_grad():
-                curve = activation(z).double().numpy()
+            curve = _curve(activation, z)
             curve = (curve - curve.min()) / (np.ptp(curve) or 1.0) - 0.5
             ax.plot(
                 x + z.numpy() / 3 * 0.6 * RADIUS, y + curve * 0.9 * RADIUS, color=INK, linewidth=1.6, zorder=5
