@@ -50,7 +50,8 @@ class ClaimList(tuple[Claim, ...]):
 
     def __str__(self) -> str:
         failing = sum(not claim.holds for claim in self)
-        head = f"{len(self)} claims, " + ("all hold" if not failing else f"{failing} do not hold")
+        head = f"{len(self)} claim{'s' * (len(self) != 1)}, "
+        head += f"{failing} do{'es' * (failing == 1)} not hold" if failing else "all hold"
         return "\n".join([head, *map(str, self)])
 
     __repr__ = __str__
@@ -59,6 +60,8 @@ class ClaimList(tuple[Claim, ...]):
         head = html.escape(str(self).splitlines()[0])
         return f'<p class="ddl-claims-head">{head}</p>' + "".join(claim._repr_html_() for claim in self)
 
+
+_SERIES = (list, tuple, np.ndarray, torch.Tensor)
 
 _recorded: dict[str, Claim] = {}
 
@@ -73,8 +76,8 @@ def claim(statement: str, holds: bool, /, **measured: object) -> None:
     holds
         Whether the sentence is true of this run: one truth value, usually a comparison with a margin.
     **measured
-        At least one number that the check used. Underscores in a name become spaces. A value that is
-        not a number (NaN) makes the claim fail, since nothing was measured.
+        At least one number, or array of numbers, that the check used. Underscores in a name become
+        spaces. A value that is not a number (NaN) makes the claim fail, since nothing was measured.
 
     Raises
     ------
@@ -98,7 +101,7 @@ def claim(statement: str, holds: bool, /, **measured: object) -> None:
         raise ValueError(f"the claim {statement!r} shows no measured number; pass some, as in accuracy=0.97")
     entry = Claim(
         statement.strip(),
-        _truth(holds) and not any(_is_nan(value) for value in measured.values()),
+        _truth(holds) and not any(map(_has_nan, measured.values())),
         {name.replace("_", " "): _format(value) for name, value in measured.items()},
     )
     _recorded[entry.statement] = entry
@@ -134,8 +137,10 @@ def _plain(value: object) -> object:
     return value
 
 
-def _is_nan(value: object) -> bool:
+def _has_nan(value: object) -> bool:
     value = _plain(value)
+    if isinstance(value, _SERIES):
+        return any(map(_has_nan, value))
     return isinstance(value, numbers.Real) and math.isnan(value)
 
 
@@ -143,7 +148,10 @@ def _format(value: object) -> str:
     value = _plain(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return f"{value:.3g}"
-    return str(value)
+    if isinstance(value, _SERIES):
+        return f"({', '.join(map(_format, value))})"
+    # A bracket among the numbers would end the part that the comparison of outputs ignores.
+    return str(value).replace("[", "(").replace("]", ")")
 
 
 def _show(entry: Claim) -> None:
