@@ -10,6 +10,8 @@ from importlib import metadata
 import numpy as np
 import torch
 
+from ddl.checks import whole_number
+
 SEED_VARIABLE = "DDL_SEED"
 STATIC_VARIABLE = "DDL_STATIC"
 STRICT_VARIABLE = "DDL_STRICT"
@@ -70,13 +72,20 @@ def rng(stream: int) -> np.random.Generator:
     numpy.random.Generator
         Seeded with the base seed and ``stream``; its draws are the same on every machine.
 
+    Raises
+    ------
+    TypeError
+        If ``stream`` is not a whole number.
+    ValueError
+        If it is negative, or ``DDL_SEED`` is not a seed.
+
     Examples
     --------
     >>> import ddl
     >>> bool(ddl.rng(1).normal() == ddl.rng(1).normal())
     True
     """
-    return np.random.default_rng([base_seed(), stream])
+    return np.random.default_rng(_entropy(stream))
 
 
 def seed(stream: int) -> int:
@@ -91,8 +100,19 @@ def seed(stream: int) -> int:
     -------
     int
         Between 0 and 2³² − 1.
+
+    Raises
+    ------
+    TypeError
+        If ``stream`` is not a whole number.
+    ValueError
+        If it is negative, or ``DDL_SEED`` is not a seed.
     """
-    return int(np.random.SeedSequence([base_seed(), stream]).generate_state(1)[0])
+    return int(np.random.SeedSequence(_entropy(stream)).generate_state(1)[0])
+
+
+def _entropy(stream: int) -> list[int]:
+    return [base_seed(), whole_number("stream", stream, at_least=0)]
 
 
 def device() -> torch.device:
