@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PLAY_INTERVAL = 350
 """Milliseconds between two steps of a playing time-like parameter."""
 
+ERROR_STYLE = "color: #b00020; background: white; padding: .5em; white-space: pre-wrap"
+"""Readable in light and dark notebooks, without a style sheet."""
+
 
 def build_widget(explorable: Explorable) -> widgets.VBox:
     """Return the controls of an explorable above its figure, which follows them.
@@ -37,7 +40,8 @@ def build_widget(explorable: Explorable) -> widgets.VBox:
         try:
             frame = explorable.frame(state)
         except Exception:
-            picture.value = f'<pre style="color: #b00020">{html.escape(traceback.format_exc())}</pre>'
+            error = html.escape(traceback.format_exc())
+            picture.value = f'<pre role="alert" style="{ERROR_STYLE}">{error}</pre>'
         else:
             picture.value = (
                 f'<img src="data:image/png;base64,{frame.encoded("png")}" alt="{html.escape(frame.alt)}" '

@@ -231,8 +231,7 @@ class Explorable:
                 plt.close(number)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
-        first = self.frame(next(self.states()))
-        bundle: dict[str, object] = {"text/plain": repr(self), "image/png": first.encoded("png")}
+        bundle: dict[str, object] = {"text/plain": repr(self)}
         if static():
             bundle["text/html"] = self.to_html()
         else:
@@ -243,6 +242,9 @@ class Explorable:
                 "version_minor": 0,
                 "model_id": build_widget(self).model_id,
             }
+        first = self._frames.get(next(self.states()))
+        if first:  # else the widget shows why the first state could not be drawn
+            bundle["image/png"] = first.encoded("png")
         return bundle
 
     def to_html(self) -> str:
