@@ -41,7 +41,7 @@ import ddl
 ddl.setup()"""
 """The first code cell of every chapter."""
 
-FIGURE = re.compile(r"<(Figure|Axes)\b|<matplotlib\.")
+FIGURE = re.compile(r"<(Figure|\w*Axes)")
 """How the text of an output begins where the output is a matplotlib figure."""
 
 
