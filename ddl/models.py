@@ -100,9 +100,8 @@ class Heaviside(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the step of each element."""
-        return torch.sign(x).clamp(
-            min=0
-        )  # and not (x > 0).float(), which has no gradient at all, not even zero
+        # Not (x > 0).float(), which has no gradient at all, not even zero.
+        return torch.sign(x).clamp(min=0)
 
 
 class RBF(nn.Module):
