@@ -34,6 +34,10 @@ WIDE = """() => [...document.querySelectorAll('body *')]
     })
     .map((e) => e.outerHTML.slice(0, 80))"""
 IMAGES = "() => [...document.images].map((i) => [i.currentSrc.slice(0, 120), i.getAttribute('alt')])"
+DISTORTED = """() => [...document.images]
+    .filter((i) => i.clientWidth)
+    .filter((i) => Math.abs(i.clientHeight - i.clientWidth * i.naturalHeight / i.naturalWidth) > 2)
+    .map((i) => `${i.alt.slice(0, 60)}: ${i.clientWidth} × ${i.clientHeight}`)"""
 RAW_FORMULAS = """() => [...document.querySelectorAll('.math')]
     .filter((e) => !e.querySelector('mjx-container') || e.querySelector('mjx-merror'))
     .map((e) => e.textContent.slice(0, 80))"""
@@ -48,6 +52,7 @@ class Visit:
     foreign: list[str]
     faults: list[str]
     images: list[tuple[str, str | None]]
+    distorted: list[str]
     raw_formulas: list[str]
     wide: list[str]
     inaccessible: list[str]
@@ -90,7 +95,7 @@ def visits(built_book, open_page, serve) -> list[Visit]:
 def visit(open_page: Callable, book: Path, name: Path, way: Way, root: str) -> Visit:
     with open_page(f"{root}/{name.as_posix()}", **way.options) as (page, watch):
         page.evaluate("document.querySelectorAll('details').forEach((folded) => { folded.open = true })")
-        found = page.evaluate(IMAGES), page.evaluate(RAW_FORMULAS), page.evaluate(WIDE)
+        found = [page.evaluate(script) for script in (IMAGES, DISTORTED, RAW_FORMULAS, WIDE)]
         faults = list(watch.faults)
         # From disk it cannot read style sheets as text; the one rule that would is not a standard one.
         axe = Axe().run(page, options={"resultTypes": ["violations"], "preload": False})
@@ -143,6 +148,10 @@ def test_images_say_what_they_show(visits):
                 yield f"{source} has the alternative text {alternative!r}"
 
     demand_none(visits, nameless)
+
+
+def test_images_keep_their_shape(visits):
+    demand_none(visits, lambda visit: visit.distorted)
 
 
 def test_formulas_are_set(visits):
