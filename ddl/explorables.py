@@ -390,8 +390,10 @@ def _control(parameter: Parameter) -> str:
         )
         return f'<label class="ddl-control">{title} <select autocomplete="off">{options}</select></label>'
     play = '<button type="button" class="ddl-play">Play</button>' if parameter.playable else ""
+    widest = max(map(len, parameter.labels))  # else the slider would change its length in the reader's hand
     return (
         f'<div class="ddl-control ddl-control-slider"><label>{title} '
         f'<input type="range" min="0" max="{last}" step="1" value="0" aria-valuetext="{first}" '
-        f'autocomplete="off"></label><output>{first}</output>{play}</div>'
+        'autocomplete="off"></label>'
+        f'<output aria-hidden="true" style="min-width: {widest}ch">{first}</output>{play}</div>'
     )

@@ -35,12 +35,18 @@
       if (next === shown) return;
       shown.replaceWith(next);
       shown = next;
-      spoken.textContent = next.alt;
       root.dispatchEvent(new CustomEvent("ddl-shown", { bubbles: true, detail: { index } }));
     }
 
-    controls.forEach((control) => control.addEventListener("input", show));
-    root.querySelectorAll(".ddl-play").forEach((button) => playable(button, show));
+    function speak() {
+      if (spoken.textContent !== shown.alt) spoken.textContent = shown.alt;
+    }
+
+    controls.forEach((control) => control.addEventListener("input", () => {
+      show();
+      speak();
+    }));
+    root.querySelectorAll(".ddl-play").forEach((button) => playable(button, show, speak));
 
     // A deck moves on with the arrow keys: keys meant for a control must not turn the slide.
     root.addEventListener("keydown", (event) => {
@@ -57,7 +63,7 @@
     show();
   }
 
-  function playable(button, show) {
+  function playable(button, show, speak) {
     const slider = button.closest(".ddl-control").querySelector("input");
     let timer = null;
 
@@ -67,6 +73,7 @@
       if (slider.value === slider.max) stop();
     }
     function stop() {
+      if (timer) speak(); // not at every step: the next would cut it short
       clearInterval(timer);
       timer = null;
       name();
@@ -83,7 +90,8 @@
       } else if (PREFERS_STILL.matches) {
         step();
       }
-      if (!PREFERS_STILL.matches) timer = setInterval(step, INTERVAL);
+      if (PREFERS_STILL.matches) speak();
+      else timer = setInterval(step, INTERVAL);
       name();
     });
     slider.addEventListener("input", stop); // the reader takes over
