@@ -54,7 +54,7 @@ def layers_of(module: nn.Module) -> list[Layer]:
     """
     found: list[Layer] = []
     for _, part in module.named_modules(remove_duplicate=False):  # one activation may serve many layers
-        if next(part.children(), None) is not None:
+        if isinstance(part, nn.Sequential) or next(part.children(), None) is not None:
             continue
         if isinstance(part, nn.Linear):
             weight = part.weight.detach().cpu().double().numpy().copy()
@@ -197,7 +197,7 @@ def nerve_cells(rng: np.random.Generator, ax: Axes | None = None) -> Axes:
             text, tip, at, ha="center", va="center", fontsize=9.5, zorder=6,
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 1},
         )  # fmt: skip
-    ax.set(xlim=(-3.2, 10.4), ylim=(-2.2, 3.4), aspect="equal")
+    ax.set(xlim=(-3.2, 10.5), ylim=(-2.7, 3.4), aspect="equal")  # as far as branches can reach
     ax.axis("off")
     return ax
 
