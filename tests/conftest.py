@@ -10,6 +10,9 @@ import pytest
 
 mpl.use("agg")
 
+# What is no test file holds no examples either; collected for them, its plugins would be imported too early.
+collect_ignore = [path.name for path in Path(__file__).parent.glob("*.py") if not path.match("test_*")]
+
 
 @pytest.fixture(scope="session")
 def built_book() -> Path:
