@@ -26,7 +26,8 @@ class CitedTable:
     """
 
     def __init__(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
-        bare = frame[frame[["source", "url"]].isna().any(axis=1)]
+        given = frame[["source", "url"]].fillna("").apply(lambda column: column.astype(str).str.strip())
+        bare = frame[given.eq("").any(axis=1)]
         if len(bare):
             raise ValueError(f"rows without a source: {bare.iloc[:, 0].tolist()}; cite one for each")
         self.frame = frame
