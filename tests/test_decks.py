@@ -57,6 +57,10 @@ def names() -> list[str]:
     return [path.stem for path in chapters(books.REPOSITORY)]
 
 
+def html(decks: Path, chapter: str) -> str:
+    return (decks / chapter / "index.html").read_text(encoding="utf-8")
+
+
 @contextmanager
 def opened(open_page: Callable, folder: Path, query: str = ""):
     """A deck in the browser, opened from disk, when its first slide stands."""
@@ -139,7 +143,7 @@ def test_explorables_move_on_slides_and_keys_go_back_to_the_deck(decks, open_pag
                 page.keyboard.press("Escape")
                 assert page.evaluate("document.activeElement === document.body && !Reveal.isOverview()")
                 moved += 1
-    assert moved == (decks / chapter / "index.html").read_text(encoding="utf-8").count("<ddl-explorable")
+    assert moved == html(decks, chapter).count("<ddl-explorable")
 
 
 @pytest.mark.parametrize("chapter", names())
@@ -157,6 +161,7 @@ def test_the_speakers_window_shows_notes_with_formulas(decks, open_page, chapter
         formula = opening.value.locator(".speaker-controls-notes .value mjx-container svg").first
         formula.wait_for()
         assert formula.bounding_box()["height"] > 5
+        assert formula.locator("path").count() > 0, "its glyphs stayed behind in the deck"
         assert watch.foreign == []
 
 
@@ -164,9 +169,13 @@ def test_the_speakers_window_shows_notes_with_formulas(decks, open_page, chapter
 def test_a_deck_prints_one_page_a_slide(decks, open_page, chapter):
     with opened(open_page, decks / chapter, "?print-pdf") as (page, _):
         page.wait_for_selector(".pdf-page")
-        slides = page.locator(".pdf-page .slide")
-        assert page.locator(".pdf-page").count() == slides.count() == page.evaluate("Reveal.getTotalSlides()")
-        faults = [fault for slide in slides.element_handles() for fault in slide.evaluate(OUTSIDE)]
+        slides = page.locator(".pdf-page .slide").element_handles()
+        assert (
+            page.locator(".pdf-page").count()
+            == len(slides)
+            == html(decks, chapter).count('<div class="slide')
+        )
+        faults = [fault for slide in slides for fault in slide.evaluate(OUTSIDE)]
     assert faults == []
 
 
@@ -195,6 +204,6 @@ def test_links_from_a_deck_to_the_book_lead_somewhere(decks, open_page, chapter)
 def test_decks_can_be_made_inside_the_pages_to_publish_them(built_book, decks):
     out = built_book / "slides"
     command.main(["--out", str(out)])
-    html = (out / "index.html").read_text(encoding="utf-8")
+    index = (out / "index.html").read_text(encoding="utf-8")
     shutil.rmtree(out)
-    assert 'href="../index.html"' in html
+    assert 'href="../index.html"' in index

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import books
 import nbformat
@@ -170,10 +170,12 @@ def test_pages_are_light(visits):
     demand_none(visits, lambda visit: [f"{visit.weight} bytes"] if visit.weight > HEAVIEST else [])
 
 
-def test_search_finds_a_chapter_by_its_title(built_book, open_page, serve):
+@pytest.mark.parametrize("served", [False, True], ids=["from disk", "from a server"])
+def test_search_finds_a_chapter_by_its_title(built_book, open_page, serve, served):
+    root = serve(built_book) if served else built_book.as_uri()
     for chapter in chapters(books.REPOSITORY):
         title = nbformat.read(chapter, as_version=4).cells[0].source.splitlines()[0].lstrip("# ")
-        with open_page(f"{serve(built_book)}/search.html?q={title}") as (page, watch):
+        with open_page(f"{root}/search.html?q={quote(title)}") as (page, watch):
             link = page.locator("#search-results a", has_text=title).first
             link.wait_for()
             assert link.get_attribute("href").startswith(f"chapters/{chapter.stem}.html")
