@@ -12,8 +12,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -204,8 +205,8 @@ def stale(paths: Iterable[Path], folder: Path) -> list[Path]:
 
     A change in Markdown or in cells' metadata makes no notebook stale: outputs depend on the code.
     """
-    cache = get_cache(folder)
-    return [path for path in paths if not _find(cache, path, nbformat.read(path, as_version=4))]
+    with _opened(folder) as cache:
+        return [path for path in paths if not _find(cache, path, nbformat.read(path, as_version=4))]
 
 
 def execute_into(folder: Path, paths: Iterable[Path], report: Callable[[Path, float], None]) -> None:
@@ -225,10 +226,10 @@ def execute_into(folder: Path, paths: Iterable[Path], report: Callable[[Path, fl
     NotebookError
         If notebooks fail; those that did not fail are in the cache.
     """
-    cache = get_cache(folder)
 
     def keep(path: Path, notebook: NotebookNode, seconds: float) -> None:
-        _put(cache, path, notebook, seconds)
+        with _opened(folder) as cache:
+            _put(cache, path, notebook, seconds)
         report(path, seconds)
 
     execute_all(paths, kernel_environment(static=True), keep)
@@ -255,12 +256,22 @@ def executed(path: Path, root: Path) -> NotebookNode:
         If the build has not executed the notebook as it is now.
     """
     notebook = nbformat.read(path, as_version=4)
-    cache = get_cache(cache_folder(root))
+    with _opened(cache_folder(root)) as cache:
+        try:
+            return cache.merge_match_into_notebook(notebook)[1]
+        except KeyError:
+            message = f"{path} has not been executed as it is now; run `jupyter-book build .` first"
+            raise NotebookError(message) from None
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[JupyterCacheAbstract]:
+    """Open a cache, and close its database afterwards, which jupyter-cache leaves open."""
+    cache = get_cache(folder)
     try:
-        return cache.merge_match_into_notebook(notebook)[1]
-    except KeyError:
-        message = f"{path} has not been executed as it is now; run `jupyter-book build .` first"
-        raise NotebookError(message) from None
+        yield cache
+    finally:
+        cache.db.dispose()
 
 
 def _find(cache: JupyterCacheAbstract, path: Path, notebook: NotebookNode) -> bool:
