@@ -117,6 +117,13 @@ def test_snapshots_at_given_epochs_and_again():
         snapshots[2]
 
 
+def test_snapshots_forget_an_earlier_run():
+    snapshots = Snapshots(every=1)
+    train(epochs=3, callbacks=snapshots)
+    train(epochs=1, callbacks=snapshots)
+    assert snapshots.epochs == (0, 1)
+
+
 def test_snapshots_keep_the_buffers():
     snapshots = Snapshots(every=1)
     train(nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2)), callbacks=[snapshots], epochs=2)

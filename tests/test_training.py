@@ -282,10 +282,17 @@ def test_frozen_parameters_stay():
     assert not torch.equal(model.output.weight, network().output.weight)
 
 
-def test_data_and_model_move_to_the_device():
-    model = network()
+def test_the_model_moves_to_the_device_asked_for():
+    class Movable(MLP):
+        moved = ()
+
+        def to(self, device):
+            self.moved += (device,)
+            return super().to(device)
+
+    model = Movable((2, 2))
     train(model, device="cpu")
-    assert next(model.parameters()).device.type == "cpu"
+    assert model.moved == (torch.device("cpu"),)
     with pytest.raises(RuntimeError, match="nowhere"):
         train(device="nowhere")
 
@@ -385,8 +392,8 @@ def test_binary_cross_entropy_refuses_other_shapes(logits, y):
 @pytest.mark.parametrize(
     ("output", "y", "expected"),
     [
-        ([[2.0], [-1.0], [0.5], [-0.1]], [1, 0, 0, 0], 0.75),
-        ([2.0, -1.0, 0.5, -0.1], [1, 0, 0, 0], 0.75),
+        ([[2.0], [-1.0], [0.5], [0.1]], [1, 0, 0, 1], 0.75),
+        ([2.0, -1.0, 0.5, 0.1], [1, 0, 0, 1], 0.75),
         ([[0.0]], [0], 1.0),
         ([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6]], [1, 1, 1], 2 / 3),
         ([[0.1, 0.2, 0.7], [-5, -9, -8]], [2, 0], 1.0),
