@@ -87,7 +87,7 @@ class MLP(nn.Sequential):
 
 
 class Heaviside(nn.Module):
-    """The step function: 1 where x > 0, else 0; so the step itself, x = 0, gives 0.
+    """The step function: 1 where x ≥ 0, else 0.
 
     Its derivative is 0 wherever there is one, and autograd takes 0 at the step as well: nothing can be
     learned through it by gradient descent.
@@ -95,13 +95,13 @@ class Heaviside(nn.Module):
     Examples
     --------
     >>> Heaviside()(torch.tensor([-2.0, 0.0, 0.5]))
-    tensor([0., 0., 1.])
+    tensor([0., 1., 1.])
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the step of each element."""
-        # Not (x > 0).float(), which has no gradient at all, not even zero.
-        return torch.sign(x).clamp(min=0)
+        # Not (x >= 0).float(), which has no gradient at all, not even zero.
+        return (torch.sign(x) + 1).clamp(max=1)
 
 
 class RBF(nn.Module):

@@ -104,10 +104,10 @@ def test_mlp_refuses_bad_arguments(arguments, error, words):
 # Heaviside
 
 
-def test_heaviside_steps_after_zero_and_has_no_slope():
+def test_heaviside_steps_at_zero_and_has_no_slope():
     x = torch.tensor([-3.0, -1e-30, 0.0, 1e-30, 3.0], requires_grad=True)
     y = Heaviside()(x)
-    assert y.tolist() == [0, 0, 0, 1, 1]
+    assert y.tolist() == [0, 0, 1, 1, 1]
     y.sum().backward()
     assert x.grad.tolist() == [0] * 5
 
