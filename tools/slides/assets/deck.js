@@ -16,8 +16,8 @@
   }
 
   function fitShown() {
-    const slides = Reveal.isPrintView() ? document.querySelectorAll(".slide") : [Reveal.getCurrentSlide().querySelector(".slide")];
-    slides.forEach(fit);
+    const shown = Reveal.isPrintView() ? Reveal.getSlides() : [Reveal.getCurrentSlide()];
+    shown.filter(Boolean).forEach((section) => fit(section.querySelector(".slide")));
   }
 
   // Keys go to the control that has the focus; Escape gives them back to the deck.
