@@ -40,7 +40,8 @@ def write_book(folder: Path, **chapters: nbformat.NotebookNode) -> Path:
     for name in COPIED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
-    shutil.copytree(REPOSITORY / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_static", "tools"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     # Only hashed: the kernels import the installed package.
     (folder / "ddl").mkdir()
     (folder / "ddl" / "module.py").write_text("value = 1\n")

@@ -270,6 +270,16 @@ def test_page_shows_what_a_new_execution_gave(built):
     assert "Another book" in page(folder, "two").select_one(".cell_output").text
 
 
+def test_page_of_a_chapter_that_is_gone_is_removed(tmp_path):
+    folder = books.write_book(tmp_path, one=books.notebook(TITLE), two=books.notebook(TITLE))
+    books.build(folder)
+    (folder / "_toc.yml").write_text(
+        (folder / "_toc.yml").read_text().replace("  - file: chapters/two\n", "")
+    )
+    books.build(folder)
+    assert [path.name for path in (folder / "_build" / "html" / "chapters").iterdir()] == ["one.html"]
+
+
 def test_figure_has_the_alternative_text_of_its_cell(built):
     (image,) = page(built[0], "one").select(".cell_output img")
     assert image["alt"] == "A line goes up."
@@ -297,6 +307,7 @@ def test_pages_load_nothing_from_another_host(built):
         loaded = [tag.get("src") or tag.get("href") for tag in soup.select("[src], link[href]")]
         assert loaded
         assert [address for address in loaded if "//" in address] == []
+        assert "thebe@" not in path.read_text()
     script = page(folder, "one").select_one("script[src*=mathjax]")["src"].split("?")[0]
     assert (folder / "_build" / "html" / "chapters" / script).is_file()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from filelock import FileLock, Timeout
@@ -25,9 +26,14 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     """Connect the extension to Sphinx's events."""
     app.connect("config-inited", lock_build, priority=1)
     app.connect("config-inited", choose_cache)
+    app.connect("env-get-outdated", remove_old_pages)
     app.connect("env-get-outdated", execute_stale)
     app.connect("doctree-read", mark_notes)
     app.connect("doctree-read", register_html_anchors)
+    app.connect("html-page-context", leave_out_thebe, priority=900)
+    # Light or dark as the reader's system is. The theme's own setting for it leaves pages without colours
+    # where scripts are off; with none, its script complains of an empty mode.
+    app.add_js_file(None, body='document.documentElement.dataset.mode ||= "auto";')
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -71,6 +77,16 @@ def execute_stale(
     return [names[path] for path in stale]
 
 
+def remove_old_pages(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
+    """Remove the pages of chapters that are gone, which Sphinx leaves to be published; return no names."""
+    if app.builder.format == "html":
+        for name in removed:
+            Path(app.builder.get_outfilename(name)).unlink(missing_ok=True)
+    return []
+
+
 def mark_notes(app: Sphinx, doctree: nodes.document) -> None:
     """Give the block quotes that are notes their classes."""
     for quote in doctree.findall(nodes.block_quote):
@@ -86,3 +102,13 @@ def register_html_anchors(app: Sphinx, doctree: nodes.document) -> None:
         for identifier in markup.html_ids(raw.astext()):
             # MyST keeps for each anchor its line, its identifier in the page and the text of bare links.
             metadata.setdefault("myst_slugs", {})[identifier] = (raw.line, identifier, identifier)
+
+
+def leave_out_thebe(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Leave out what Jupyter Book always loads for Thebe: we do without, and its script stops at an error."""
+    for files in ("css_files", "script_files"):
+        context[files] = [
+            file for file in context[files] if "thebe" not in f"{file.filename} {file.attributes.get('body')}"
+        ]
