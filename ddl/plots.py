@@ -163,7 +163,7 @@ def regions(grid: Grid, ax: Axes | None = None, *, threshold: float = 0.0, shade
         The axes drawn on.
     """
     ax = _axes(ax)
-    values = grid.values.astype(float)
+    values = grid.values
     if shade:
         ax.contourf(
             grid.x1, grid.x2, values > threshold, levels=[-0.5, 0.5, 1.5], colors=[BLUE, ORANGE], alpha=0.16

@@ -130,7 +130,9 @@ def test_elementwise_activations_are_read(activation):
         (nn.Sequential(), "Sequential has no linear layer to draw"),
         (nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=1)), r"Softmax\(dim=1\): it is no elementwise"),
         (nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=-1)), r"Softmax\(dim=-1\): it is no elementwise"),
+        (nn.Sequential(nn.Linear(2, 3), nn.Softmax(dim=2)), r"Softmax\(dim=2\): it is no elementwise"),
         (nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), "BatchNorm1d.*: it is no elementwise"),
+        (nn.Sequential(nn.Linear(2, 3), nn.BatchNorm2d(3)), "BatchNorm2d.*: it is no elementwise"),
         (nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3)), "LayerNorm.*draw the module without it"),
         (nn.Sequential(nn.Linear(2, 3), nn.Conv2d(1, 1, 3)), "Conv2d.*: it is no elementwise"),
         (nn.Sequential(nn.Linear(2, 3), nn.GLU()), "GLU.*: it is no elementwise"),
@@ -219,11 +221,12 @@ def test_a_wide_layer_shows_its_first_and_last_units_and_dots(size, drawn):
     shown = [*range(6), *range(size - 6, size)] if size > drawn else range(size)
     strengths = (model.output.weight.abs() / model.output.weight.abs().max()).detach()[0, list(shown)]
     assert [line.get_linewidth() for line in weights(ax)] == pytest.approx((0.3 + 2.7 * strengths).tolist())
-    places = sorted(circle.center[1] for circle in units(ax)[:drawn])
+    steps = np.diff(sorted(circle.center[1] for circle in units(ax)[:drawn]))
     if size > drawn:
-        assert dots[0].get_position() == (0, 0)
-        assert dots[0].get_position()[1] not in places
-        assert np.diff(places) == pytest.approx([1] * 5 + [2] + [1] * 5)
+        assert steps == pytest.approx([1] * 5 + [2] + [1] * 5)
+        assert dots[0].get_position() == (0, 0)  # in the gap
+    else:
+        assert steps == pytest.approx(1)
 
 
 def test_wide_layers_in_the_middle_and_at_the_end_are_cut_too():
@@ -275,6 +278,7 @@ def test_names_of_units_that_are_not_drawn_are_left_out():
     ("names", "words"),
     [
         ({"inputs": ["a", "b", "c"]}, r"3 names \['a', 'b', 'c'\] for 2 inputs; give one for each"),
+        ({"inputs": ["a"]}, r"1 names \['a'\] for 2 inputs; give one for each"),
         ({"outputs": ["a", "b"]}, r"2 names \['a', 'b'\] for 1 outputs; give one for each"),
     ],
 )
@@ -284,9 +288,7 @@ def test_names_that_do_not_fit_are_refused(names, words):
     assert plt.get_fignums() == []
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"inputs": ["first", "second"], "outputs": ["out"], "numbers": True}]
-)
+@pytest.mark.parametrize("options", [{}, {"inputs": ["$x_1$", "$x_2$"], "outputs": ["out"], "numbers": True}])
 @pytest.mark.parametrize("sizes", [(2, 1), (2, 3, 1), (2, 40, 7, 1)])
 def test_everything_lies_within_the_axes(sizes, options):
     ax = diagrams.network(MLP(sizes), **options)
@@ -295,11 +297,21 @@ def test_everything_lies_within_the_axes(sizes, options):
         x, y = circle.center
         assert left < x - circle.radius < x + circle.radius < right
         assert bottom < y - circle.radius < y + circle.radius < top
+    ax.figure.canvas.draw()
     for text in ax.texts:
-        assert left < text.get_position()[0] < right
-        assert bottom < text.get_position()[1] < top
+        (x0, y0), (x1, y1) = ax.transData.inverted().transform(text.get_window_extent())
+        assert left < x0 < x1 < right
+        assert bottom < y0 < y1 < top
     assert ax.get_aspect() == 1
     assert not ax.axison
+
+
+def test_long_names_widen_the_picture_and_are_not_cut_off():
+    ax = diagrams.network(MLP((2, 1)), inputs=["the first of two inputs", "b"], outputs=["the only output"])
+    ax.figure.canvas.draw()
+    for text in ax.texts:
+        extent = text.get_window_extent()
+        assert 0 < extent.x0 < extent.x1 < ax.figure.bbox.x1
 
 
 def test_a_network_is_drawn_where_told_and_else_in_a_figure_that_fits():
