@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
 from statistics import median
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import sphinx_revealjs
 from axe_playwright_python.sync_playwright import Axe
+from explorable_pages import dragging, expect_state, learning, write_page
 from playwright.sync_api import Locator, Page, expect
 
 import ddl
@@ -20,17 +17,8 @@ from ddl.explorables import Explorable
 
 pytest_plugins = ["browser"]
 
-REVEAL = Path(sphinx_revealjs.__file__).parent / "_static" / "revealjs" / "dist"
-SCHEME = ":root { color-scheme: light dark } body { background: Canvas; color: CanvasText }"
 INTERVAL = 350
 """Milliseconds between two steps of a playing explorable."""
-
-
-@ddl.explore(epoch=ddl.steps([0, 1, 5, 20]), shape=["disc", "ring"], dense=[False, True])
-def learning(epoch, shape, dense):
-    """A network learns a shape."""
-    figure = plt.figure(figsize=(4, 1), facecolor=(epoch / 20, shape == "ring", dense))
-    return ddl.describe(figure, f"the {shape} after {epoch} epochs.")
 
 
 @ddl.explore(angle=[0, 45, 90])
@@ -54,65 +42,16 @@ def wordy(
     )
 
 
-@pytest.fixture(scope="module")
-def write(tmp_path_factory) -> Callable[..., str]:
-    """A function that writes a page of explorables and returns its address."""
-
-    def page(*shown: Explorable, head: str = "", around: str = "<main><h1>Figures</h1>{}</main>") -> str:
-        path = tmp_path_factory.mktemp("page") / "index.html"
-        body = around.replace("{}", "".join(explorable.to_html() for explorable in shown))
-        path.write_text(
-            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Figures</title>'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<style>{SCHEME}</style>{head}</head>"
-            f"<body>{body}</body></html>",
-            encoding="utf-8",
-        )
-        return path.as_uri()
-
-    return page
-
-
 @pytest.fixture
-def page(open_page, write) -> Iterator[Page]:
+def page(open_page, tmp_path) -> Iterator[Page]:
     """A page with one explorable on it."""
-    with open_page(write(learning)) as (page, watch):
+    with open_page(write_page(tmp_path, learning)) as (page, watch):
         yield page
         assert watch.faults == []
 
 
-def expect_state(within: Page | Locator, explorable: Explorable, *state: int) -> None:
-    """Wait until the page shows this state's frame, and says so to those who do not see it."""
-    frame = explorable.frame(state)
-    image = within.locator("img.ddl-frame")
-    expect(image).to_have_count(1)
-    expect(image).to_have_attribute("alt", frame.alt)
-    expect(image).to_have_attribute("src", f"data:image/webp;base64,{frame.encoded('webp')}")
-    sliders = [
-        (parameter.labels[position], position)
-        for parameter, position in zip(explorable.parameters, state, strict=True)
-        if parameter.kind == "slider"
-    ]
-    for index, (label, position) in enumerate(sliders):
-        slider = within.locator("input[type=range]").nth(index)
-        expect(slider).to_have_value(str(position))
-        expect(slider).to_have_attribute("aria-valuetext", label)
-        expect(within.locator("output").nth(index)).to_have_text(label)
-
-
 def expect_spoken(within: Page | Locator, explorable: Explorable, *state: int) -> None:
     expect(within.locator("[aria-live=polite]")).to_have_text(explorable.frame(state).alt)
-
-
-@contextmanager
-def dragging(page: Page, slider: Locator) -> Iterator[Callable[[float], None]]:
-    """Hold the slider's thumb; give a function that moves it to a share of the way."""
-    box = slider.bounding_box()
-    start, way, y = box["x"] + 8, box["width"] - 16, box["y"] + box["height"] / 2
-    page.mouse.move(start, y)
-    page.mouse.down()
-    yield lambda share: page.mouse.move(start + share * way, y, steps=4)
-    page.mouse.up()
 
 
 # Controls
@@ -179,8 +118,8 @@ def test_every_state_can_be_reached(page):
         expect_state(page, learning, epoch, shape, dense)
 
 
-def test_explorables_on_one_page_move_apart(open_page, write):
-    with open_page(write(learning, turning, learning)) as (page, watch):
+def test_explorables_on_one_page_move_apart(open_page, tmp_path):
+    with open_page(write_page(tmp_path, learning, turning, learning)) as (page, watch):
         first, second, third = page.locator("ddl-explorable").all()
         second.get_by_role("slider").press("End")
         third.get_by_role("slider").press("ArrowRight")
@@ -191,7 +130,7 @@ def test_explorables_on_one_page_move_apart(open_page, write):
         assert watch.faults == []
 
 
-def test_text_that_looks_like_markup_breaks_neither_script_nor_page(open_page, write):
+def test_text_that_looks_like_markup_breaks_neither_script_nor_page(open_page, tmp_path):
     nasty = """</script><!--<script> "quoted" & 'so' <b>bold</b>"""
 
     def shown(choice):
@@ -199,7 +138,7 @@ def test_text_that_looks_like_markup_breaks_neither_script_nor_page(open_page, w
 
     shown.__doc__ = nasty
     explorable = ddl.explore(choice={"plain": 0, nasty: 1})(shown)
-    with open_page(write(explorable, turning)) as (page, watch):
+    with open_page(write_page(tmp_path, explorable, turning)) as (page, watch):
         first, second = page.locator("ddl-explorable").all()
         first.get_by_label("choice").select_option(nasty)
         expect_state(first, explorable, 1)
@@ -209,8 +148,8 @@ def test_text_that_looks_like_markup_breaks_neither_script_nor_page(open_page, w
         assert watch.faults == []
 
 
-def test_nothing_is_asked_for_but_the_page_itself(open_page, write):
-    address = write(learning, turning)
+def test_nothing_is_asked_for_but_the_page_itself(open_page, tmp_path):
+    address = write_page(tmp_path, learning, turning)
     with open_page(address) as (page, watch):
         page.get_by_role("slider", name="epoch").press("End")
         expect_state(page.locator("ddl-explorable").first, learning, 3, 0, 0)
@@ -236,7 +175,9 @@ def test_play_goes_through_all_steps_and_stops_at_the_end(playing):
     for position in range(4):
         expect(button).to_have_text("Pause" if position < 3 else "Play")
         expect_state(playing, learning, position, 0, 0)
-        playing.clock.run_for(INTERVAL)
+        playing.clock.run_for(INTERVAL - 1)
+        expect_state(playing, learning, position, 0, 0)
+        playing.clock.run_for(1)
     playing.clock.run_for(10 * INTERVAL)
     expect_state(playing, learning, 3, 0, 0)
 
@@ -324,11 +265,11 @@ def test_the_group_the_figure_and_the_controls_have_names(page):
     expect(group.get_by_role("switch", name="dense", exact=True)).to_be_visible()
 
 
-def test_without_scripts_the_first_frame_stands_alone(open_page, write):
+def test_without_scripts_the_first_frame_stands_alone(open_page, tmp_path):
     with open_page("about:blank") as (page, _):
         context = page.context.browser.new_context(java_script_enabled=False)
         scriptless = context.new_page()
-        scriptless.goto(write(learning))
+        scriptless.goto(write_page(tmp_path, learning))
         frame = learning.frame((0, 0, 0))
         image = scriptless.get_by_role("img", name=frame.alt)
         expect(image).to_be_visible()
@@ -346,8 +287,8 @@ def test_in_print_the_figure_stands_without_controls(page):
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page, write, width):
-    with open_page(write(learning, wordy), width=width, height=844) as (page, _):
+def test_a_phone_shows_everything_without_scrolling_sideways(open_page, tmp_path, width):
+    with open_page(write_page(tmp_path, learning, wordy), width=width, height=844) as (page, _):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         for control in page.locator("ddl-explorable :is(img, input, select, button, output, label)").all():
             box = control.bounding_box()
@@ -362,9 +303,15 @@ def test_a_phone_shows_everything_without_scrolling_sideways(open_page, write, w
             assert slider.bounding_box()["width"] == width_before >= 80
 
 
+def test_where_there_is_room_a_name_stands_beside_its_slider(open_page, tmp_path):
+    with open_page(write_page(tmp_path, wordy), width=930) as (page, _):
+        for label in page.locator(".ddl-control-slider label").all():
+            assert label.bounding_box()["height"] < 30
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_axe_finds_nothing_in_light_and_dark(open_page, write, dark):
-    with open_page(write(learning, wordy), dark=dark) as (page, _):
+def test_axe_finds_nothing_in_light_and_dark(open_page, tmp_path, dark):
+    with open_page(write_page(tmp_path, learning, wordy), dark=dark) as (page, _):
         page.get_by_role("switch", name="dense").check()
         found = Axe().run(page, options={"resultTypes": ["violations"]}).response
         assert [violation["id"] for violation in found["violations"]] == []
@@ -376,28 +323,26 @@ def test_axe_finds_nothing_in_light_and_dark(open_page, write, dark):
 STEPS = """async () => {
     const slider = document.querySelector('input[type=range]');
     const frame = () => new Promise(requestAnimationFrame);
-    const handler = [], decoded = [], painted = [];
-    document.querySelector('ddl-explorable').scrollIntoView();
+    const handled = [], decoded = [];
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    for (let turn = 0; turn < 40; turn++) {
+    while (slider.value !== slider.max) {
         await frame();
         const start = performance.now();
-        slider.value = (Number(slider.value) + 1) % (Number(slider.max) + 1);
+        slider.value = Number(slider.value) + 1;
         slider.dispatchEvent(new Event('input', { bubbles: true }));
-        handler.push(performance.now() - start);
+        handled.push(performance.now() - start);
         await document.querySelector('.ddl-frame').decode();
         decoded.push(performance.now() - start);
-        await frame(); await frame();
-        painted.push(performance.now() - start);
     }
-    return [handler, decoded, painted];
+    return [handled, decoded];
 }"""
+"""Steps once through all frames, after a second in which the page has time to prepare them."""
 
 
-def test_a_step_takes_less_than_16_ms(open_page, write, record_testsuite_property):
+def test_a_step_takes_less_than_16_ms(open_page, tmp_path):
     noise = np.random.default_rng(0)
 
-    @ddl.explore(epoch=ddl.steps(range(8)))
+    @ddl.explore(epoch=ddl.steps(range(12)))
     def busy(epoch):
         """A frame as large and as full as those of chapters."""
         figure, axes = plt.subplots(1, 2, figsize=(8.8, 3.6))
@@ -406,82 +351,8 @@ def test_a_step_takes_less_than_16_ms(open_page, write, record_testsuite_propert
             ax.contourf(noise.normal(size=(9, 9)), 20, extent=(-1, 1, -1, 1))
         return figure
 
-    with open_page(write(busy)) as (page, _):
-        handler, decoded, painted = (median(times) for times in page.evaluate(STEPS))
-    record_testsuite_property("milliseconds of a step", f"{handler:.1f} {decoded:.1f} {painted:.1f}")
-    print(f"one step: handler {handler:.1f} ms, decoded {decoded:.1f} ms, after two frames {painted:.1f} ms")
-    assert handler < 4
+    with open_page(write_page(tmp_path, busy)) as (page, _):
+        handled, decoded = (median(times) for times in page.evaluate(STEPS))
+    # Measured on two cores without a graphics card: 0.4 and 4 ms.
+    assert handled < 4
     assert decoded < 16
-
-
-# In a deck
-
-
-@pytest.fixture
-def deck(open_page, write) -> Iterator[Page]:
-    """A deck of three slides in reveal.js, with an explorable on the second, which is shown."""
-    address = write(
-        learning,
-        head=f'<link rel="stylesheet" href="{(REVEAL / "reveal.css").as_uri()}">',
-        around=(
-            '<div class="reveal"><div class="slides"><section>First</section><section>{}</section>'
-            f'<section>Last</section></div></div><script src="{(REVEAL / "reveal.js").as_uri()}"></script>'
-            "<script>Reveal.initialize({ transition: 'none' }).then(() => Reveal.slide(1))</script>"
-        ),
-    )
-    with open_page(address) as (page, watch):
-        page.wait_for_function("Reveal.getIndices().h === 1")
-        yield page
-        assert watch.faults == []
-
-
-def slide(page: Page) -> int:
-    return page.evaluate("Reveal.getIndices().h")
-
-
-def test_in_a_deck_keys_in_a_control_move_the_figure_and_not_the_slide(deck):
-    slider = deck.get_by_role("slider", name="epoch")
-    for key, position in [("ArrowRight", 1), ("PageUp", None), ("End", 3), ("ArrowLeft", 2), ("Home", 0)]:
-        slider.press(key)
-        assert slide(deck) == 1, key
-        if position is not None:
-            expect_state(deck, learning, position, 0, 0)
-    deck.get_by_label("shape").press("ArrowDown")
-    expect_state(deck, learning, 0, 1, 0)
-    deck.get_by_role("switch").press("Space")
-    expect_state(deck, learning, 0, 1, 1)
-    deck.get_by_role("button", name=re.compile("Next")).press("Space")
-    expect_state(deck, learning, 1, 1, 1)
-    assert slide(deck) == 1
-
-
-def test_in_a_deck_dragging_moves_the_figure_and_not_the_slide(deck):
-    with dragging(deck, deck.get_by_role("slider", name="epoch")) as to:
-        for position in (3, 1):
-            to(position / 3)
-            expect_state(deck, learning, position, 0, 0)
-    assert slide(deck) == 1
-
-
-def test_in_a_deck_a_finger_moves_the_figure_and_not_the_slide(deck):
-    box = deck.get_by_role("slider", name="epoch").bounding_box()
-    client = deck.context.new_cdp_session(deck)
-    x, y = box["x"] + 8, box["y"] + box["height"] / 2
-
-    def touch(kind: str, *points: tuple[float, float]) -> None:
-        client.send(
-            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]}
-        )
-
-    touch("touchStart", (x, y))
-    for share in (0.25, 0.5, 0.75, 1):
-        touch("touchMove", (x + share * (box["width"] - 16), y))
-    touch("touchEnd")
-    assert slide(deck) == 1
-
-
-def test_in_a_deck_keys_outside_the_controls_turn_the_slide(deck):
-    deck.keyboard.press("ArrowRight")
-    assert slide(deck) == 2
-    deck.keyboard.press("ArrowLeft")
-    assert slide(deck) == 1

@@ -50,7 +50,7 @@
 
     // A deck moves on with the arrow keys: keys meant for a control must not turn the slide.
     root.addEventListener("keydown", (event) => {
-      if (/^(Arrow|Home|End|Page| )/.test(event.key) && event.target.closest("input, select, button")) event.stopPropagation();
+      if (/^(Arrow|Home|End|Page| )/.test(event.key)) event.stopPropagation();
     });
 
     new IntersectionObserver((entries, observer) => {
