@@ -40,8 +40,9 @@ def write_book(folder: Path, **chapters: nbformat.NotebookNode) -> Path:
     for name in COPIED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in ("_static", "tools"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=ignored, dirs_exist_ok=True)
     # Only hashed: the kernels import the installed package.
     (folder / "ddl").mkdir()
     (folder / "ddl" / "module.py").write_text("value = 1\n")

@@ -344,7 +344,7 @@ def test_two_builds_at_once_take_turns_and_execute_once(tmp_path):
 
 
 def test_false_claim_and_changed_output_fail_nbval_and_bracketed_numbers_do_not(tmp_path):
-    sources = [FALSE_CLAIM, "print('loss [0.12]')", "print('new')", "print('same')"]
+    sources = [FALSE_CLAIM, "print('loss [0.12]')", "print('new')", "print('same')\n'hidden';"]
     notebook = books.notebook(*sources)
     for prompt, (cell, text) in enumerate(
         zip(notebook.cells, ["", "loss [9.87]\n", "old\n", "same\n"], strict=True), start=1
