@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import shutil
 from pathlib import Path
 
 import books
@@ -166,7 +165,6 @@ def test_formulas_are_left_to_mathjax_and_escaped():
 def written(notebook, folder: Path) -> str:
     """The deck of a notebook that stands among the chapters of a small book in `folder`."""
     books.write_book(folder, idea=notebook)
-    shutil.copytree(books.REPOSITORY / "_static", folder / "_static")
     out = folder / "_build" / "slides"
     write_deck(notebook, folder / "chapters" / "idea.ipynb", root=folder, out=out)
     return (out / "idea" / "index.html").read_text(encoding="utf-8")
