@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -122,7 +123,7 @@ def network(
     across, down = (3.2, 1.5) if numbers else (2.2, 1.0)
     columns = [_column(size, across * i, down) for i, size in enumerate(sizes)]
     heights = [y for column in columns for _, y in column.values()]
-    left, right = -0.5 - 0.75 * bool(inputs), columns[-1][0][0] + 0.5 + 0.75 * bool(outputs)
+    left, right = -0.5 - _room(inputs), columns[-1][0][0] + 0.5 + _room(outputs)
     bottom, top = min(heights) - 0.75, max(heights) + 0.5
     if ax is None:
         _, ax = plt.subplots(figsize=(0.62 * (right - left), 0.62 * (top - bottom)), layout="tight")
@@ -216,6 +217,12 @@ def _is_elementwise(part: nn.Module) -> bool:
         return np.allclose(_curve(part, z[:, None]), _curve(part, z[None, :]).T, equal_nan=True)
     except (RuntimeError, ValueError, IndexError):  # what layers raise that want data of a certain shape
         return False
+
+
+def _room(names: Sequence[str]) -> float:
+    """Return the width that names take beside their units, at the scale of a figure of our own."""
+    plain = [re.sub(r"\\\w+|[${}_^]", "", name) if "$" in name else name for name in names]
+    return max(0.75, 0.4 + 0.15 * max(map(len, plain))) if plain else 0.0
 
 
 def _rounded(number: float) -> str:
