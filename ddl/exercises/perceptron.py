@@ -80,6 +80,63 @@ def mistake_bound(function: Callable[[np.ndarray, np.ndarray, np.ndarray], float
 
 
 @checker
+def feature(function: Callable[[np.ndarray], npt.ArrayLike]) -> str:
+    """Check a function of points (n, 2) that is larger where exactly one input is 1."""
+    corners = np.array(list(product([0.0, 1.0], repeat=2)))
+    values = array("Your feature", result_of(function, corners.copy()), (4,))
+    equal, different = values[[0, 3]], values[[1, 2]]
+    if different.min() > equal.max():
+        return "Right: one threshold on this number computes XOR."
+    if different.max() < equal.min():
+        raise Hint("The other way round: it is larger where the inputs are equal. Change its sign.")
+    if np.isclose(values[0] + values[3], values[1] + values[2]):
+        raise Hint("It is a sum of something of x1 and something of x2. XOR needs both inputs in one term.")
+    raise Hint(f"At (0,0), (0,1), (1,0), (1,1) it is {', '.join(f'{value:.3g}' for value in values)}.")
+
+
+@checker
+def logistic_step(
+    function: Callable[[np.ndarray, float, np.ndarray, np.ndarray, float], tuple[npt.ArrayLike, float]],
+) -> str:
+    """Check one step of gradient descent on the mean binary cross-entropy: (w, b, x, y, rate) -> w, b."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, size=40)
+    w, b, rate = np.array([0.5, -1.0, 2.0]), 0.3, 0.1
+    given = result_of(function, w.copy(), b, x.copy(), y.copy(), rate)
+    if not isinstance(given, list | tuple) or len(given) != 2:
+        raise Hint(f"Return two things, the new w and b; your function returns {type(given).__name__}.")
+    moved = np.append(array("w", given[0], (3,)) - w, number("b", given[1]) - b)
+
+    def move(y_hat: np.ndarray) -> np.ndarray:
+        return -rate * np.append(x.T @ (y_hat - y), (y_hat - y).sum()) / len(x)
+
+    z = x @ w + b
+    right = move(1 / (1 + np.exp(-z)))
+    for slip, hint in (
+        (-right, "Uphill: the loss grows. The step goes against the gradient."),
+        (right * len(x), "That is the gradient of the sum over the points; the loss is their mean."),
+        (right / rate, "The learning rate is missing."),
+        (move(z), "The error is ŷ − y with ŷ = σ(z): your ŷ is z itself."),
+        (move(z >= 0), "That is Rosenblatt's threshold. Here ŷ is a probability: σ(z)."),
+        (
+            np.append(right[:3], 0),
+            "The weights are right, and the bias does not move. Its input is always 1.",
+        ),
+        (
+            np.append(right[:3], right[3] * len(x)),
+            "The weights are right; the bias moves by the sum, not the mean.",
+        ),
+    ):
+        if np.allclose(moved, slip, atol=1e-9):
+            raise Hint(hint)
+    if not np.allclose(moved, right, atol=1e-6):
+        raise Hint(
+            f"w and b move by {np.round(moved, 4).tolist()}; they should by {np.round(right, 4).tolist()}."
+        )
+    return "Right: it is the step that automatic differentiation would take."
+
+
+@checker
 def parity(hidden_w: npt.ArrayLike, hidden_b: npt.ArrayLike, v: npt.ArrayLike, c: float) -> str:
     """Check a network of threshold units, W (k, 3), b (k,), v (k,), c, for the parity of three bits."""
     hidden_w = array("W", hidden_w)
