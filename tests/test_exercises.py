@@ -75,6 +75,8 @@ NUMBERS = {
 }
 FUNCTIONS = [
     perceptron.mistake_bound,
+    perceptron.feature,
+    perceptron.logistic_step,
     perceptron.collapse,
     perceptron.silu_slope,
     perceptron.separable_labellings,

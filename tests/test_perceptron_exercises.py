@@ -477,3 +477,75 @@ def test_the_count_that_is_taken_is_what_lines_can_do():
     points = np.array([[0.0, 0.0], [1.0, 0.1], [0.2, 1.0], [1.1, 1.3]])
     sides = points @ rng.normal(size=(2, 20000)) + rng.normal(size=20000) > 0
     assert len(np.unique(sides, axis=1).T) == count(4, 2)
+
+
+# One feature
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: -(x[:, 0] - 0.5) * (x[:, 1] - 0.5),
+        lambda x: abs(x[:, 0] - x[:, 1]),
+        lambda x: 100 + x[:, 0] + x[:, 1] - 2 * x[:, 0] * x[:, 1],
+        lambda x: torch.tensor(x).sum(1) == 1,
+        lambda x: [[float(a != b)] for a, b in x],
+    ],
+)
+def test_feature_takes_whatever_separates_xor(function):
+    assert is_right(perceptron.feature(function))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: (x[:, 0] - 0.5) * (x[:, 1] - 0.5), "The other way round"),
+        (lambda x: x[:, 0] + x[:, 1], "It is a sum of something of x1 and something of x2."),
+        (lambda x: x[:, 0] ** 10 - 3 * x[:, 1], "It is a sum of something"),
+        (lambda x: x[:, 0] * x[:, 1], "At (0,0), (0,1), (1,0), (1,1) it is 0, 0, 0, 1."),
+        (lambda x: x, "has shape (4, 2); (4,) is wanted"),
+    ],
+)
+def test_feature_has_hints(function, words):
+    assert_hint(perceptron.feature(function), words)
+
+
+# One step of logistic regression
+
+
+def logistic(w, b, x, y, rate, *, y_hat=lambda z: 1 / (1 + np.exp(-z)), sign=1, bias=1.0):
+    error = y_hat(x @ w + b) - y
+    return w - sign * rate * x.T @ error / len(x), b - sign * bias * rate * error.mean()
+
+
+def by_autograd(w, b, x, y, rate):
+    w, b = (torch.tensor(part, requires_grad=True) for part in (w, b))
+    loss = nn.functional.binary_cross_entropy_with_logits(torch.tensor(x) @ w + b, torch.tensor(y).double())
+    loss.backward()
+    return w - rate * w.grad, b - rate * b.grad
+
+
+@pytest.mark.parametrize("function", [logistic, by_autograd, lambda *args: list(logistic(*args))])
+def test_logistic_step_takes_any_way_to_compute_it(function):
+    assert is_right(perceptron.logistic_step(function))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (functools.partial(logistic, sign=-1), "Uphill"),
+        (functools.partial(logistic, sign=40), "the gradient of the sum"),
+        (functools.partial(logistic, sign=10), "The learning rate is missing."),
+        (functools.partial(logistic, y_hat=lambda z: z), "your ŷ is z itself"),
+        (functools.partial(logistic, y_hat=lambda z: (z >= 0).astype(int)), "Rosenblatt's threshold"),
+        (functools.partial(logistic, bias=0), "the bias does not move"),
+        (functools.partial(logistic, bias=40), "the bias moves by the sum"),
+        (
+            lambda *args: logistic(*args)[0],
+            "Return two things, the new w and b; your function returns ndarray.",
+        ),
+        (lambda w, b, *_: (w, b), "w and b move by [0.0, 0.0, 0.0, 0.0]; they should by"),
+    ],
+)
+def test_logistic_step_has_hints(function, words):
+    assert_hint(perceptron.logistic_step(function), words)

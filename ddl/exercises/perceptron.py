@@ -111,7 +111,8 @@ def logistic_step(
         return -rate * np.append(x.T @ (y_hat - y), (y_hat - y).sum()) / len(x)
 
     z = x @ w + b
-    right = move(1 / (1 + np.exp(-z)))
+    y_hat = 1 / (1 + np.exp(-z))
+    right, squared = move(y_hat), move(y + (y_hat - y) * y_hat * (1 - y_hat))
     for slip, hint in (
         (-right, "Uphill: the loss grows. The step goes against the gradient."),
         (right * len(x), "That is the gradient of the sum over the points; the loss is their mean."),
@@ -126,6 +127,12 @@ def logistic_step(
             np.append(right[:3], right[3] * len(x)),
             "The weights are right; the bias moves by the sum, not the mean.",
         ),
+        (
+            np.append(right[:3] * len(x), right[3]),
+            "The bias is right; the weights move by the sum, not the mean.",
+        ),
+        (squared, "That is a step on the squared error. In the cross-entropy's, σ′(z) has cancelled."),
+        (2 * squared, "That is a step on the squared error. In the cross-entropy's, σ′(z) has cancelled."),
     ):
         if np.allclose(moved, slip, atol=1e-9):
             raise Hint(hint)
