@@ -195,10 +195,11 @@ def test_a_function_with_other_arguments_is_shown_the_error(check):
     ("check", "name"),
     [
         (perceptron.mistake_bound, "Your bound"),
+        (perceptron.feature, "Your feature"),
         (perceptron.silu_slope, "Your slope"),
         (perceptron.separable_labellings, "Your count"),
     ],
-    ids=["mistake_bound", "silu_slope", "separable_labellings"],
+    ids=["mistake_bound", "feature", "silu_slope", "separable_labellings"],
 )
 def test_a_function_that_returns_no_numbers_is_said(check, name, value):
     assert_hint(check(lambda *_: value), f"{name} is {value!r}; numbers are wanted.")

@@ -151,6 +151,157 @@ def test_mistake_bound_has_a_hint_for_each_misunderstanding(function, words):
     assert_hint(perceptron.mistake_bound(function), words)
 
 
+# One feature
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: -(x[:, 0] - 0.5) * (x[:, 1] - 0.5),
+        lambda x: abs(x[:, 0] - x[:, 1]),
+        lambda x: 100 + x[:, 0] + x[:, 1] - 2 * x[:, 0] * x[:, 1],
+        lambda x: torch.tensor(x).sum(1) == 1,
+        lambda x: [[float(a != b)] for a, b in x],
+        lambda x: parameter(x.sum(1) % 2),
+        lambda x: np.subtract(x[:, 0], x[:, 1], out=x[:, 0]) ** 2,
+    ],
+    ids=["product", "distance", "shifted", "truth values", "column", "tracked", "in place"],
+)
+def test_feature_takes_whatever_separates_xor(function):
+    assert is_right(perceptron.feature(function))
+
+
+def test_feature_is_judged_by_its_values_alone():
+    rng = np.random.default_rng(6)
+    right = 0
+    for values in rng.normal(size=(300, 4)):
+        separates = min(values[1], values[2]) > max(values[0], values[3])
+        right += separates
+        table = dict(zip(product([0.0, 1.0], repeat=2), values, strict=True))
+        verdict = perceptron.feature(lambda x, table=table: [table[tuple(point)] for point in x])
+        assert verdict.right == separates
+    assert 10 < right < 290
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: (x[:, 0] - 0.5) * (x[:, 1] - 0.5), "The other way round: it is larger where the inputs"),
+        (lambda x: x[:, 0] + x[:, 1], "XOR needs both inputs in one term."),
+        (lambda x: x[:, 0] ** 10 - 3 * x[:, 1], "XOR needs both inputs in one term."),
+        (lambda x: np.zeros(len(x)), "XOR needs both inputs in one term."),
+        (lambda x: x[:, 0] * x[:, 1], "At (0,0), (0,1), (1,0), (1,1) it is 0, 0, 0, 1."),
+        (lambda x: x.max(1), "At (0,0), (0,1), (1,0), (1,1) it is 0, 1, 1, 1."),
+        (lambda x: x, "Your feature has shape (4, 2); (4,) is wanted."),
+        (lambda x: 1.0, "Your feature has shape (); (4,) is wanted."),
+        (lambda x: np.full(4, np.nan), "Your feature holds nan; finite numbers are wanted."),
+    ],
+)
+def test_feature_has_a_hint_for_each_misunderstanding(function, words):
+    assert_hint(perceptron.feature(function), words)
+
+
+# One step of logistic regression
+
+
+def sigma(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def step(w, b, x, y, rate):
+    error = sigma(x @ w + b) - y
+    return w - rate * x.T @ error / len(x), b - rate * error.mean()
+
+
+def step_by_autograd(w, b, x, y, rate):
+    w, b = (torch.tensor(part, requires_grad=True) for part in (w, b))
+    loss = nn.functional.binary_cross_entropy_with_logits(torch.tensor(x) @ w + b, torch.tensor(y).double())
+    loss.backward()
+    return w - rate * w.grad, b - rate * b.grad
+
+
+def step_in_place(w, b, x, y, rate):
+    error = sigma(x @ w + b) - y
+    y *= 0
+    x *= error[:, None]
+    w -= rate * x.mean(0)
+    return w, b - rate * error.mean()
+
+
+def step_point_by_point(w, b, x, y, rate):
+    new_w, new_b = w.copy(), b
+    for point, label in zip(x, y, strict=True):
+        error = sigma(point @ w + b) - label
+        new_w -= rate * error * point / len(x)
+        new_b -= rate * error / len(x)
+    return new_w.tolist(), new_b
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        step,
+        step_by_autograd,
+        step_point_by_point,
+        step_in_place,
+        lambda *given: [np.float32(part) for part in step(*given)],
+        lambda *given: (step(*given)[0][:, None], [step(*given)[1]]),
+    ],
+    ids=["arrays", "autograd", "loop", "in place", "float32", "column"],
+)
+def test_logistic_step_takes_any_way_to_compute_it(function):
+    assert is_right(perceptron.logistic_step(function))
+
+
+def step_with(y_hat=sigma, *, weights=1.0, bias=1.0):
+    """A step with another ŷ, in which weights or bias move this many times as far."""
+
+    def stepped(w, b, x, y, rate):
+        error = y_hat(x @ w + b) - y
+        return w - weights * rate * x.T @ error / len(x), b - bias * rate * error.mean()
+
+    return stepped
+
+
+def step_on_the_squared_error(w, b, x, y, rate, factor=1):
+    y_hat = sigma(x @ w + b)
+    error = factor * (y_hat - y) * y_hat * (1 - y_hat)
+    return w - rate * x.T @ error / len(x), b - rate * error.mean()
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (step_with(weights=-1, bias=-1), "Uphill: the loss grows."),
+        (step_with(weights=40, bias=40), "That is the gradient of the sum over the points"),
+        (step_with(weights=10, bias=10), "The learning rate is missing."),
+        (step_with(lambda z: z), "your ŷ is z itself."),
+        (step_with(lambda z: z >= 0), "That is Rosenblatt's threshold."),
+        (step_with(bias=0), "The weights are right, and the bias does not move."),
+        (step_with(bias=40), "The weights are right; the bias moves by the sum, not the mean."),
+        (step_with(weights=40), "The bias is right; the weights move by the sum, not the mean."),
+        (step_on_the_squared_error, "That is a step on the squared error."),
+        (functools.partial(step_on_the_squared_error, factor=2), "That is a step on the squared error."),
+        (step_with(weights=1.01), "w and b move by ["),
+        (lambda w, b, *_: (w, b), "w and b move by [0.0, 0.0, 0.0, 0.0]; they should by ["),
+        (
+            lambda *given: step(*given)[0],
+            "Return two things, the new w and b; your function returns ndarray.",
+        ),
+        (
+            lambda *given: (*step(*given), 0),
+            "Return two things, the new w and b; your function returns tuple.",
+        ),
+        (lambda w, b, *_: (w[:2], b), "w has shape (2,); (3,) is wanted."),
+        (lambda w, b, *_: (w, w), "b has shape (3,); one number is wanted."),
+        (lambda w, b, *_: (w, None), "b is None; numbers are wanted."),
+        (lambda w, b, *_: (w * np.nan, b), "w holds nan; finite numbers are wanted."),
+    ],
+)
+def test_logistic_step_has_a_hint_for_each_misunderstanding(function, words):
+    assert_hint(perceptron.logistic_step(function), words)
+
+
 # Parity
 
 CORNERS = np.array(list(product([0, 1], repeat=3)))
@@ -477,75 +628,3 @@ def test_the_count_that_is_taken_is_what_lines_can_do():
     points = np.array([[0.0, 0.0], [1.0, 0.1], [0.2, 1.0], [1.1, 1.3]])
     sides = points @ rng.normal(size=(2, 20000)) + rng.normal(size=20000) > 0
     assert len(np.unique(sides, axis=1).T) == count(4, 2)
-
-
-# One feature
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: -(x[:, 0] - 0.5) * (x[:, 1] - 0.5),
-        lambda x: abs(x[:, 0] - x[:, 1]),
-        lambda x: 100 + x[:, 0] + x[:, 1] - 2 * x[:, 0] * x[:, 1],
-        lambda x: torch.tensor(x).sum(1) == 1,
-        lambda x: [[float(a != b)] for a, b in x],
-    ],
-)
-def test_feature_takes_whatever_separates_xor(function):
-    assert is_right(perceptron.feature(function))
-
-
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (lambda x: (x[:, 0] - 0.5) * (x[:, 1] - 0.5), "The other way round"),
-        (lambda x: x[:, 0] + x[:, 1], "It is a sum of something of x1 and something of x2."),
-        (lambda x: x[:, 0] ** 10 - 3 * x[:, 1], "It is a sum of something"),
-        (lambda x: x[:, 0] * x[:, 1], "At (0,0), (0,1), (1,0), (1,1) it is 0, 0, 0, 1."),
-        (lambda x: x, "has shape (4, 2); (4,) is wanted"),
-    ],
-)
-def test_feature_has_hints(function, words):
-    assert_hint(perceptron.feature(function), words)
-
-
-# One step of logistic regression
-
-
-def logistic(w, b, x, y, rate, *, y_hat=lambda z: 1 / (1 + np.exp(-z)), sign=1, bias=1.0):
-    error = y_hat(x @ w + b) - y
-    return w - sign * rate * x.T @ error / len(x), b - sign * bias * rate * error.mean()
-
-
-def by_autograd(w, b, x, y, rate):
-    w, b = (torch.tensor(part, requires_grad=True) for part in (w, b))
-    loss = nn.functional.binary_cross_entropy_with_logits(torch.tensor(x) @ w + b, torch.tensor(y).double())
-    loss.backward()
-    return w - rate * w.grad, b - rate * b.grad
-
-
-@pytest.mark.parametrize("function", [logistic, by_autograd, lambda *args: list(logistic(*args))])
-def test_logistic_step_takes_any_way_to_compute_it(function):
-    assert is_right(perceptron.logistic_step(function))
-
-
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (functools.partial(logistic, sign=-1), "Uphill"),
-        (functools.partial(logistic, sign=40), "the gradient of the sum"),
-        (functools.partial(logistic, sign=10), "The learning rate is missing."),
-        (functools.partial(logistic, y_hat=lambda z: z), "your ŷ is z itself"),
-        (functools.partial(logistic, y_hat=lambda z: (z >= 0).astype(int)), "Rosenblatt's threshold"),
-        (functools.partial(logistic, bias=0), "the bias does not move"),
-        (functools.partial(logistic, bias=40), "the bias moves by the sum"),
-        (
-            lambda *args: logistic(*args)[0],
-            "Return two things, the new w and b; your function returns ndarray.",
-        ),
-        (lambda w, b, *_: (w, b), "w and b move by [0.0, 0.0, 0.0, 0.0]; they should by"),
-    ],
-)
-def test_logistic_step_has_hints(function, words):
-    assert_hint(perceptron.logistic_step(function), words)
