@@ -92,7 +92,7 @@ def normalise(notebook: NotebookNode) -> list[str]:
         extra = sorted(set(notebook.metadata) - set(METADATA))
         changes.append(f"the notebook's metadata are not the book's{f' (remove {extra})' if extra else ''}")
         notebook.metadata = nbformat.from_dict(METADATA)
-    prompt = 0
+    prompt, misnumbered = 0, False
     for index, cell in enumerate(notebook.cells):
         said = []
         if extra := sorted(set(cell.metadata) - set(CELL_METADATA)):
@@ -100,11 +100,12 @@ def normalise(notebook: NotebookNode) -> list[str]:
             cell.metadata = nbformat.from_dict({k: v for k, v in cell.metadata.items() if k in CELL_METADATA})
         if cell.cell_type == "code":
             prompt += 1
-            if cell.execution_count != prompt:
-                said.append(f"has the execution count {cell.execution_count}, not {prompt}")
-                cell.execution_count = prompt
+            misnumbered |= cell.execution_count != prompt
+            cell.execution_count = prompt
             said += _normalise_outputs(cell)
         changes += [f"{cell_name(notebook, index)} {what}" for what in said]
+    if misnumbered:
+        changes.append("the code cells are not numbered as one run from top to bottom numbers them")
     return changes
 
 
