@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import html
+import threading
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
+from IPython import get_ipython
 
 if TYPE_CHECKING:
     from ddl.explorables import Explorable, Parameter
@@ -35,7 +38,7 @@ def build_widget(explorable: Explorable) -> widgets.VBox:
     controls = [_control(parameter) for parameter in explorable.parameters]
     picture = widgets.HTML()
 
-    def show(change: object = None) -> None:
+    def show() -> None:
         state = tuple(int(control.value) for control in controls)
         try:
             frame = explorable.frame(state)
@@ -49,12 +52,14 @@ def build_widget(explorable: Explorable) -> widgets.VBox:
             )
 
     for control in controls:
-        control.observe(show, names="value")
+        control.observe(lambda change: _in_main_thread(show), names="value")
     show()
     rows = [
         _with_play(control) if parameter.playable else control
         for parameter, control in zip(explorable.parameters, controls, strict=True)
     ]
+    for row in rows:
+        row.layout.margin = "2px 1.5em 2px 2px"
     caption = widgets.HTML(f"<em>{html.escape(explorable.caption)}</em>")
     return widgets.VBox([widgets.HBox(rows, layout={"flex_flow": "row wrap"}), picture, caption])
 
@@ -73,3 +78,16 @@ def _with_play(slider: widgets.SelectionSlider) -> widgets.HBox:
     play = widgets.Play(min=0, max=len(slider.options) - 1, interval=PLAY_INTERVAL)
     widgets.link((play, "value"), (slider, "value"))
     return widgets.HBox([play, slider])
+
+
+def _in_main_thread(function: Callable[[], None]) -> None:
+    """Call the function: now, or once the main thread is free if this is another.
+
+    JupyterLab lets a thread of its own ("subshell") answer the controls, while a cell may be running; pyplot,
+    with its one current figure, cannot serve two threads.
+    """
+    kernel = getattr(get_ipython(), "kernel", None)
+    if kernel is None or threading.current_thread() is threading.main_thread():
+        function()
+    else:
+        kernel.io_loop.add_callback(function)

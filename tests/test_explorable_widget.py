@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import threading
 from types import SimpleNamespace
 
 import ipywidgets
@@ -140,6 +141,28 @@ def test_an_error_in_the_first_state_leaves_the_controls_to_move_on_with():
     assert "ZeroDivisionError" in shown.picture.value
     shown.controls["x"].value = 1
     assert image(shown.picture) == frame(backwards, 1)
+
+
+def test_figures_are_drawn_in_the_main_thread_alone(monkeypatch):
+    # What JupyterLab does with subshells: a thread of its own answers the controls.
+    waiting = []
+    kernel = SimpleNamespace(io_loop=SimpleNamespace(add_callback=waiting.append))
+    monkeypatch.setattr(explorable_widget, "get_ipython", lambda: SimpleNamespace(kernel=kernel))
+    shown = parts(everything)
+
+    def move():
+        shown.controls["epoch"].value = 1
+        shown.controls["shape"].value = 1
+
+    subshell = threading.Thread(target=move)
+    subshell.start()
+    subshell.join()
+    assert image(shown.picture) == frame(everything, 0, 0, 0, 0, 0)
+    for function in waiting:
+        function()
+    assert image(shown.picture) == frame(everything, 1, 0, 1, 0, 0)
+    shown.controls["epoch"].value = 2
+    assert image(shown.picture) == frame(everything, 2, 0, 1, 0, 0)
 
 
 def test_nothing_is_asked_of_ipywidgets_that_7_7_1_lacks(monkeypatch):
