@@ -287,14 +287,23 @@ def test_in_print_the_figure_stands_without_controls(page):
 
 
 @pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_shows_everything_without_scrolling_sideways(open_page, tmp_path, width):
+def test_a_phone_scrolls_a_wide_figure_under_controls_that_stay(open_page, tmp_path, width):
     with open_page(write_page(tmp_path, learning, wordy), width=width, height=844) as (page, _):
+        for explorable in page.locator("ddl-explorable").all():
+            start = explorable.locator("img").bounding_box()
+            assert start["width"] == 560
+            for way in (0, 560):
+                explorable.evaluate("(explorable, way) => { explorable.scrollLeft = way }", way)
+                for part in explorable.locator("input, select, button, output, label, .ddl-caption").all():
+                    box, text = part.bounding_box(), part.evaluate("part => part.outerHTML.slice(0, 90)")
+                    assert 0 <= box["x"] <= box["x"] + box["width"] <= width, text
+            end = explorable.locator("img").bounding_box()
+            assert 0 <= start["x"] <= end["x"] + end["width"] <= width
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        for control in page.locator("ddl-explorable :is(img, input, select, button, output, label)").all():
-            box = control.bounding_box()
-            assert 0 <= box["x"] <= box["x"] + box["width"] <= width, control.evaluate(
-                "e => e.outerHTML.slice(0, 90)"
-            )
+
+
+def test_on_a_phone_controls_are_large_enough_for_a_finger(open_page, tmp_path):
+    with open_page(write_page(tmp_path, learning, wordy), width=320, height=844) as (page, _):
         for control in page.locator("ddl-explorable :is(input[type=range], select, button, label)").all():
             assert control.bounding_box()["height"] >= 24, control.evaluate("e => e.outerHTML.slice(0, 90)")
         for slider in page.get_by_role("slider").all():

@@ -12,6 +12,8 @@ from pathlib import Path
 import books
 import pytest
 
+import ddl
+
 PROJECT = tomllib.loads((books.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 USE = """
 import os
@@ -61,7 +63,7 @@ def test_the_wheel_works_without_the_repository(wheel, tmp_path):
     run = books.run_python("-c", USE, cwd=tmp_path)
     assert run.returncode == 0, run.stdout
     versions, shown = run.stdout.splitlines()
-    assert versions.startswith(f"ddl [{PROJECT['version']}]")
+    assert versions.startswith(f"ddl [{ddl.__version__}]")
     assert shown.startswith(str(tmp_path / "ddl"))
 
 
