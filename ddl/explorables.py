@@ -30,7 +30,7 @@ FRAME_LIMIT = 80
 PIXELS_PER_INCH = 120
 """Resolution of a frame: about one and a half times that of a text column on a usual screen."""
 
-COLOURS = 128
+COLOURS = 256
 """Colours of a frame on a page without a kernel; more would double its size and show no difference."""
 
 
@@ -161,7 +161,9 @@ class Frame(NamedTuple):
         """Return the picture as base64: exactly as ``png``, or with few colours and smaller as ``webp``."""
         buffer = io.BytesIO()
         if kind == "webp":
-            few = self.picture.quantize(COLOURS, dither=Image.Dither.NONE).convert("RGB")
+            few = self.picture.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).convert(
+                "RGB"
+            )
             few.save(buffer, kind, lossless=True, method=2)
         else:
             self.picture.save(buffer, kind)
@@ -218,11 +220,12 @@ class Explorable:
         shown = ", ".join(f"{p.title} {p.labels[i]}" for p, i in zip(self.parameters, state, strict=True))
         before = set(plt.get_fignums())
         try:
-            figure = self.function(**values)
-            if not isinstance(figure, Figure):
-                raise TypeError(f"{self.name} returned {figure!r}; return the matplotlib figure")
-            alt = figure.get_label() or self.caption
-            return Frame(_render(figure), f"{shown}: {alt}")
+            with plt.ioff():  # else a kernel's other threads may show and close the figure while it is drawn
+                figure = self.function(**values)
+                if not isinstance(figure, Figure):
+                    raise TypeError(f"{self.name} returned {figure!r}; return the matplotlib figure")
+                alt = figure.get_label() or self.caption
+                return Frame(_render(figure), f"{shown}: {alt}")
         except Exception as error:
             error.add_note(f"while drawing {self.name} with {shown}")
             raise

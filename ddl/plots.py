@@ -287,6 +287,8 @@ def panels(
         top=1 - top / height,
         wspace=between * count / (width - left - right - between * (count - 1)),
     )
+    for ax in axes[0]:
+        ax.locator_params(nbins=5)  # panels are small, and ticks are most of the time that a frame takes
     return figure, axes[0]
 
 
