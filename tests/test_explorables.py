@@ -200,6 +200,16 @@ def test_figures_are_closed_but_those_of_others_stay_open():
     plt.close(kept)
 
 
+def test_an_interactive_pyplot_does_not_show_figures_that_become_frames():
+    interactive = []
+    with plt.ion():
+        ddl.explore(x=[0, 1])(
+            Counting(returns=lambda figure: interactive.append(plt.isinteractive()) or figure)
+        ).frame((0,))
+        interactive.append(plt.isinteractive())
+    assert interactive == [False, True]
+
+
 def test_a_figure_that_pyplot_does_not_know_is_drawn_too():
     explorable = ddl.explore(x=[0, 1])(Counting(returns=lambda _: plt.Figure(figsize=(1, 1))))
     assert explorable.frame((0,)).picture.size == (PIXELS_PER_INCH, PIXELS_PER_INCH)

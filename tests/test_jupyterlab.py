@@ -25,15 +25,20 @@ import threading, time
 import ddl
 import matplotlib.pyplot as plt
 
+disturbed = []
+
 @ddl.explore(epoch=ddl.steps([0, 1, 5]), shape=["disc", "ring"], dense=[False, True])
 def learning(epoch, shape, dense):
     '''A network learns a shape.'''
-    time.sleep(0.2)  # so that several moves wait for this one
-    if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("pyplot in two threads")
+    if disturbed or threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("two threads have drawn at the same time")
     if epoch == 5 and dense:
         raise OverflowError("too much")
-    return plt.figure(figsize=(4, 1), facecolor=(epoch / 5, shape == "ring", dense))
+    figure = plt.figure(figsize=(4, 1), facecolor=(epoch / 5, shape == "ring", dense))
+    time.sleep(0.3)  # meanwhile the next moves arrive, in another thread, where the kernel shows open figures
+    if not plt.fignum_exists(figure.number):
+        disturbed.append(figure)
+    return figure
 
 learning
 """.strip()
