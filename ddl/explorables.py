@@ -31,7 +31,7 @@ PIXELS_PER_INCH = 120
 """Resolution of a frame: about one and a half times that of a text column on a usual screen."""
 
 COLOURS = 256
-"""Colours of a frame on a page without a kernel: a palette of them makes it half as large, to the same eye."""
+"""Colours of a frame on a page without a kernel: with more, it would be twice as large and look the same."""
 
 
 class Steps(tuple):
