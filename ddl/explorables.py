@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import inspect
 import io
 import itertools
-import json
 import math
 import numbers
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import resources
+from functools import cached_property
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -262,28 +259,9 @@ class Explorable:
 
     @cached_property
     def _html(self) -> str:
-        frames = [self.frame(state) for state in self.states()]
-        sizes = {frame.picture.size for frame in frames}
-        if len(sizes) > 1:
-            raise ValueError(f"{self.name}: frames have different sizes {sorted(sizes)}; use one figsize")
-        (width, height), first = sizes.pop(), frames[0]
-        sources = [f"data:image/webp;base64,{frame.encoded('webp')}" for frame in frames]
-        data = {
-            "sizes": [len(p.values) for p in self.parameters],
-            "labels": [p.labels for p in self.parameters],
-            "frames": [{"src": s, "alt": f.alt} for s, f in zip(sources[1:], frames[1:], strict=True)],
-        }
-        return (
-            f'<ddl-explorable role="group" aria-label="{self.name.replace("_", " ")}" data-prevent-swipe>'
-            f"<style>{_asset('explorable.css')}</style>"
-            f'<img class="ddl-frame" src="{sources[0]}" alt="{html.escape(first.alt)}" '
-            f'width="{width}" height="{height}">'
-            f'<div class="ddl-controls" hidden>{"".join(map(_control, self.parameters))}</div>'
-            f'<p class="ddl-caption">{html.escape(self.caption)}</p>'
-            '<p class="ddl-spoken" aria-live="polite"></p>'
-            f'<script type="application/json">{_script_text(data)}</script>'
-            f"<script>{_asset('explorable.js')}</script></ddl-explorable>"
-        )
+        from ddl.explorable_page import build_page
+
+        return build_page(self)
 
 
 def explore(**parameters: object) -> Callable[[Callable[..., Figure]], Explorable]:
@@ -367,36 +345,3 @@ def _is_number(value: object) -> bool:
 
 def _number(value: float) -> str:
     return f"{value:{'d' if isinstance(value, numbers.Integral) else 'g'}}".replace("-", "−")
-
-
-def _script_text(data: object) -> str:
-    """Return the data as JSON that neither ends the script element it stands in nor opens one in it."""
-    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("ddl").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _control(parameter: Parameter) -> str:
-    title = html.escape(parameter.title)
-    first, last = html.escape(parameter.labels[0]), len(parameter.values) - 1
-    if parameter.kind == "switch":
-        return (
-            '<label class="ddl-control"><input type="checkbox" role="switch" autocomplete="off"> '
-            f"{title}</label>"
-        )
-    if parameter.kind == "choice":
-        options = "".join(
-            f'<option value="{i}">{html.escape(label)}</option>' for i, label in enumerate(parameter.labels)
-        )
-        return f'<label class="ddl-control">{title} <select autocomplete="off">{options}</select></label>'
-    play = '<button type="button" class="ddl-play">Play</button>' if parameter.playable else ""
-    widest = max(map(len, parameter.labels))  # else the slider would change its length in the reader's hand
-    return (
-        f'<div class="ddl-control ddl-control-slider"><label>{title} '
-        f'<input type="range" min="0" max="{last}" step="1" value="0" aria-valuetext="{first}" '
-        'autocomplete="off"></label>'
-        f'<output aria-hidden="true" style="min-width: {widest}ch">{first}</output>{play}</div>'
-    )
