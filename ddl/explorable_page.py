@@ -6,10 +6,8 @@ import html
 import json
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ddl.explorables import Explorable, Parameter
+from ddl.explorables import PLAY_INTERVAL, Explorable, Parameter
 
 
 def build_page(explorable: Explorable) -> str:
@@ -37,6 +35,7 @@ def build_page(explorable: Explorable) -> str:
     (width, height), first = sizes.pop(), frames[0]
     sources = [f"data:image/webp;base64,{frame.encoded('webp')}" for frame in frames]
     data = {
+        "interval": PLAY_INTERVAL,
         "sizes": [len(p.values) for p in explorable.parameters],
         "labels": [p.labels for p in explorable.parameters],
         "frames": [{"src": s, "alt": f.alt} for s, f in zip(sources[1:], frames[1:], strict=True)],

@@ -6,16 +6,11 @@ import html
 import threading
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 from IPython import get_ipython
 
-if TYPE_CHECKING:
-    from ddl.explorables import Explorable, Parameter
-
-PLAY_INTERVAL = 350
-"""Milliseconds between two steps of a playing time-like parameter."""
+from ddl.explorables import PLAY_INTERVAL, Explorable, Parameter
 
 ERROR_STYLE = "color: #b00020; background: white; padding: .5em; white-space: pre-wrap"
 """Readable in light and dark notebooks, without a style sheet."""

@@ -27,6 +27,9 @@ FRAME_LIMIT = 80
 PIXELS_PER_INCH = 120
 """Resolution of a frame: about one and a half times that of a text column on a usual screen."""
 
+PLAY_INTERVAL = 350
+"""Milliseconds between two steps of a playing time-like parameter."""
+
 COLOURS = 256
 """Colours of a frame on a page without a kernel: with more, it would be twice as large and look the same."""
 

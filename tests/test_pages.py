@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tools.chapters import repository_url
+from tools.fork import configured_address
 from tools.slides.deck import chapters
 
 pytest_plugins = ["browser"]
@@ -183,13 +183,14 @@ def test_search_finds_a_chapter_by_its_title(built_book, open_page, serve, serve
 
 
 def test_chapters_open_in_colab_and_binder(built_book, open_page):
-    repository = repository_url(books.REPOSITORY).removeprefix("https://github.com/")
+    address = configured_address(books.REPOSITORY)
+    repository = address.url.removeprefix("https://github.com/")
     for chapter in chapters(books.REPOSITORY):
         with open_page((built_book / "chapters" / f"{chapter.stem}.html").as_uri()) as (page, _):
             links = page.eval_on_selector_all("a[href]", "links => links.map((link) => link.href)")
         path = f"chapters/{chapter.name}"
-        assert f"https://colab.research.google.com/github/{repository}/blob/main/{path}" in links
-        assert f"https://mybinder.org/v2/gh/{repository}/main?urlpath=lab/tree/{path}" in links
+        assert f"https://colab.research.google.com/github/{repository}/blob/{address.branch}/{path}" in links
+        assert f"https://mybinder.org/v2/gh/{repository}/{address.branch}?urlpath=lab/tree/{path}" in links
 
 
 def test_a_chapter_can_be_downloaded_as_it_stands_in_the_repository(built_book, open_page):

@@ -1,10 +1,9 @@
 (() => {
-  const INTERVAL = 350; // milliseconds between two steps of a playing parameter
   const PREFERS_STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
   function start(root) {
     root.dataset.ready = "";
-    const { sizes, labels, frames } = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+    const { interval, sizes, labels, frames } = JSON.parse(root.querySelector("script[type='application/json']").textContent);
     const controls = [...root.querySelectorAll(".ddl-control input, .ddl-control select")];
     const spoken = root.querySelector(".ddl-spoken");
     let shown = root.querySelector(".ddl-frame");
@@ -46,7 +45,7 @@
       show();
       speak();
     }));
-    root.querySelectorAll(".ddl-play").forEach((button) => playable(button, show, speak));
+    root.querySelectorAll(".ddl-play").forEach((button) => playable(button, interval, show, speak));
 
     // A deck moves on with the arrow keys: keys meant for a control must not turn the slide.
     root.addEventListener("keydown", (event) => {
@@ -63,7 +62,7 @@
     show();
   }
 
-  function playable(button, show, speak) {
+  function playable(button, interval, show, speak) {
     const slider = button.closest(".ddl-control").querySelector("input");
     let timer = null;
 
@@ -91,7 +90,7 @@
         step();
       }
       if (PREFERS_STILL.matches) speak();
-      else timer = setInterval(step, INTERVAL);
+      else timer = setInterval(step, interval);
       name();
     });
     slider.addEventListener("input", stop); // the reader takes over
