@@ -1,4 +1,4 @@
-"""Pictures of real objects: a module drawn as the network that it is, with its own weights."""
+"""A feed-forward module drawn as the network that it is, with its own weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from torch import nn
 
-from ddl.checks import generator
+from ddl.diagrams.labels import rounded
 from ddl.plots import BLUE, GREY, INK, ORANGE
 
 RADIUS = 0.32
@@ -137,7 +137,7 @@ def network(
                 ax.text(
                     x,
                     y - RADIUS - 0.05,
-                    _rounded(layer.bias[unit]),
+                    rounded(layer.bias[unit]),
                     ha="center",
                     va="top",
                     fontsize=9,
@@ -149,56 +149,6 @@ def network(
                 align = "right" if side < 0 else "left"
                 ax.text(x + side * (RADIUS + 0.12), y, names[unit], ha=align, va="center", fontsize=11)
     ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
-    ax.axis("off")
-    return ax
-
-
-def nerve_cells(rng: np.random.Generator, ax: Axes | None = None) -> Axes:
-    """Draw a schematic of two nerve cells, the first of which signals to the second.
-
-    The branches are grown at random; the drawing is a schematic, not a reconstruction.
-
-    Parameters
-    ----------
-    rng
-        Source of the branches.
-    ax
-        Where to draw; a new figure if not given.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        The axes drawn on.
-
-    Raises
-    ------
-    TypeError
-        If ``rng`` is not a generator.
-    """
-    generator(rng)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 2.6))
-    bodies = np.array([[0.0, 0.0], [6.0, 0.0]])
-    for body, colour in zip(bodies, (BLUE, ORANGE), strict=True):
-        for angle in np.linspace(0.55 * np.pi, 1.45 * np.pi, 5):
-            _grow(ax, rng, body, angle, length=1.0, width=3.2, colour=colour)
-        along = np.linspace(0, 3.6, 60)
-        axon = body + np.stack([along, 0.12 * np.sin(1.7 * along)], axis=1)
-        ax.plot(*axon.T, color=colour, linewidth=2.6)
-        for angle in (-0.5, 0.0, 0.5):
-            _grow(ax, rng, axon[-1], angle, length=0.45, width=1.6, colour=colour, knobs=True)
-        ax.add_patch(Circle(body, 0.42, facecolor=colour, edgecolor="white", zorder=4))
-    for text, tip, at in (
-        ("dendrites:\ninputs", (-0.9, 1.1), (-2.6, 2.9)),
-        ("cell body:\nadds up", (0.1, 0.35), (0.2, 2.9)),
-        ("axon:\ncarries the output", (2.4, 0.1), (3.1, 2.9)),
-        ("synapses:\nweights", (4.75, 0.35), (6.1, 2.9)),
-    ):
-        ax.annotate(
-            text, tip, at, ha="center", va="center", fontsize=9.5, zorder=6,
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 1},
-        )  # fmt: skip
-    ax.set(xlim=(-3.2, 10.5), ylim=(-2.7, 3.4), aspect="equal")  # as far as branches can reach
     ax.axis("off")
     return ax
 
@@ -223,11 +173,6 @@ def _room(names: Sequence[str]) -> float:
     """Return the width that names take beside their units, at the scale of a figure of our own."""
     plain = [re.sub(r"\\\w+|[${}_^]", "", name) if "$" in name else name for name in names]
     return max(0.75, 0.4 + 0.15 * max(map(len, plain))) if plain else 0.0
-
-
-def _rounded(number: float) -> str:
-    text = f"{number:.2g}" if abs(number) < 100 else f"{number:.0f}"
-    return text.replace("-", "−")
 
 
 def _column(size: int, x: float, down: float) -> dict[int, tuple[float, float]]:
@@ -256,7 +201,7 @@ def _draw_weights(ax: Axes, layer: Layer, sources: dict, targets: dict, numbers:
             if numbers:  # nearer to the source, where lines that will cross are still apart
                 along = 0.3
                 ax.text(
-                    x0 + along * (x1 - x0), y0 + along * (y1 - y0), _rounded(weight), fontsize=9,
+                    x0 + along * (x1 - x0), y0 + along * (y1 - y0), rounded(weight), fontsize=9,
                     ha="center", va="center", zorder=3,
                     bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
                 )  # fmt: skip
@@ -276,28 +221,3 @@ def _draw_units(ax: Axes, column: dict, activation: nn.Module | None) -> None:
     if len(indices) < indices[-1] + 1:
         x = column[0][0]
         ax.text(x, 0, "⋮", ha="center", va="center", fontsize=14, zorder=5)
-
-
-def _grow(
-    ax: Axes,
-    rng: np.random.Generator,
-    start: np.ndarray,
-    angle: float,
-    *,
-    length: float,
-    width: float,
-    colour: str,
-    knobs: bool = False,
-) -> None:
-    """Draw a branch and, while it is long enough, two thinner ones from its end."""
-    end = start + length * np.array([np.cos(angle), np.sin(angle)])
-    ax.plot(*np.stack([start, end], axis=1), color=colour, linewidth=width, solid_capstyle="round", zorder=2)
-    if length < 0.4:
-        if knobs:
-            ax.add_patch(Circle(end, 0.09, facecolor=colour, edgecolor="none", zorder=3))
-        return
-    for side in (-1, 1):
-        _grow(
-            ax, rng, end, angle + side * rng.uniform(0.25, 0.6), length=length * rng.uniform(0.6, 0.72),
-            width=width * 0.65, colour=colour, knobs=knobs,
-        )  # fmt: skip
