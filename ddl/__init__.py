@@ -4,13 +4,15 @@ from ddl import cited, datasets, diagrams, exercises, models, plots, training
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
-from ddl.training import History, fit
+from ddl.training import Ensemble, History, PerMember, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ClaimError",
+    "Ensemble",
     "History",
+    "PerMember",
     "cited",
     "claim",
     "claims",

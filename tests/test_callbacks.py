@@ -137,7 +137,7 @@ def test_snapshots_keep_the_buffers():
         (lambda: Snapshots(every=1, at=[1]), TypeError, "give one of them"),
         (lambda: Snapshots(every=0), ValueError, "every is 0"),
         (lambda: train(callbacks=Snapshots(at=[0, 4])), ValueError, r"\[0, 4\] of a run from epoch 0 to 3"),
-        (lambda: EarlyStopping(0), ValueError, "patience is 0"),
+        (lambda: EarlyStopping(0), ValueError, "patience, in epochs, is 0; it must be at least 1"),
         (
             lambda: EarlyStopping(3, monitor="val_error"),
             ValueError,

@@ -315,7 +315,7 @@ def test_divergence_ends_the_run_and_is_recorded():
     assert nn.functional.mse_loss(model(data.x), data.y).item() == history.final("loss")
 
 
-def test_a_step_that_is_not_finite_is_not_taken():
+def test_an_epoch_with_a_loss_that_is_not_finite_is_undone():
     x = torch.tensor([[1.0], [1.0], [1.0], [1.0]])
     model = nn.Linear(1, 1)
     steps = []
@@ -329,7 +329,8 @@ def test_a_step_that_is_not_finite_is_not_taken():
     history = fit(model, (x, x), loss=loss, epochs=5, lr=0.1, batch_size=2)
     assert history.diverged == 2
     assert math.isnan(history.final("loss"))
-    assert same(values(model), steps[3])
+    assert len(steps) == 4  # the run ended there
+    assert same(values(model), steps[2])  # the beginning of the second epoch
     assert not same(steps[3], steps[2])
 
 

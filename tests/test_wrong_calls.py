@@ -115,7 +115,7 @@ WRONG_CALLS = {
         TypeError,
         r"(?s)optimizer is SGD.*; give a name or a function",
     ),
-    "rate twice": ({"optimizer": torch.optim.Adam}, ValueError, r"lr is 0\.1 .* leave them out"),
+    "rate twice": ({"optimizer": torch.optim.Adam}, ValueError, r"lr is 0\.1, .* leave them out"),
     "no optimizer made": ({"optimizer": list, "lr": None}, TypeError, "optimizer returned"),
     "metric": ({"metrics": "acuracy"}, ValueError, "metric 'acuracy' is not known; there are accuracy"),
     "metric called loss": ({"metrics": {"loss": accuracy}}, TypeError, "metrics holds 'loss'"),

@@ -22,16 +22,21 @@ True
 """
 
 from ddl.training.callbacks import Callback, EarlyStopping, Run, Snapshots
+from ddl.training.ensemble import Ensemble
 from ddl.training.history import History
-from ddl.training.loop import OPTIMIZERS, fit
+from ddl.training.loop import fit
 from ddl.training.measures import METRICS, accuracy, binary_cross_entropy
+from ddl.training.optimizers import OPTIMIZERS
+from ddl.training.per_member import PerMember
 
 __all__ = [
     "METRICS",
     "OPTIMIZERS",
     "Callback",
     "EarlyStopping",
+    "Ensemble",
     "History",
+    "PerMember",
     "Run",
     "Snapshots",
     "accuracy",

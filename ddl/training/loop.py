@@ -2,58 +2,48 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ddl.checks import size, whole_number
+from ddl.checks import whole_number
 from ddl.datasets import Dataset
 from ddl.environment import base_seed
 from ddl.progress import progress
-from ddl.training import checks
-from ddl.training.callbacks import Callback, Run
+from ddl.training import checks, engines, optimizers
+from ddl.training.batches import Batches, Pair
+from ddl.training.callbacks.base import Callback, Run, notify
+from ddl.training.engines import Engine
+from ddl.training.ensemble import Ensemble
 from ddl.training.history import History
 from ddl.training.measures import METRICS, Measure
+from ddl.training.optimizers import OptimizerFactory, PerMemberNumber
+from ddl.training.per_member import Examples, PerMember, examples
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-Batches = Callable[[], Iterator[checks.Pair]]
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "momentum": functools.partial(torch.optim.SGD, momentum=0.9),
-    "nesterov": functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-    "adagrad": torch.optim.Adagrad,
-    "adadelta": torch.optim.Adadelta,
-    "rmsprop": torch.optim.RMSprop,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-    "nadam": torch.optim.NAdam,
-}
-"""The optimisers that :func:`fit` knows by name; momentum is 0.9, the rest is PyTorch's default."""
-
-EVALUATION_ROWS = 4096
+Data = Dataset | Pair | PerMember
 
 
 def fit(
     model: nn.Module,
-    train: Dataset | checks.Pair,
+    train: Data,
     *,
     loss: Measure,
     epochs: int,
-    lr: float | None = None,
+    lr: PerMemberNumber | None = None,
     optimizer: str | OptimizerFactory = "sgd",
-    weight_decay: float = 0.0,
+    weight_decay: PerMemberNumber = 0.0,
+    fused: bool = False,
     batch_size: int | None = None,
-    validation: Dataset | checks.Pair | None = None,
+    validation: Data | None = None,
     metrics: str | Sequence[str] | Mapping[str, Measure] = (),
     callbacks: Callback | Sequence[Callback] = (),
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     device: torch.device | str | None = None,
 ) -> History:
     """Train a model, in place.
@@ -64,20 +54,26 @@ def fit(
     Parameters
     ----------
     model
-        The module to train. It is left in the mode (training or evaluation) that it is in, without gradients.
+        The module to train, or an :class:`ddl.Ensemble` of many, which then all learn at once, each as it
+        would alone. It is left in the mode (training or evaluation) that it is in, without gradients.
     train
-        Data set, or a pair of tensors (x, y).
+        Data set, or a pair of tensors (x, y); for an ensemble also :class:`ddl.PerMember`.
     loss
-        ``loss(output, y)`` returns a scalar tensor.
+        ``loss(output, y)`` returns a scalar tensor. It is given the output of a single model also for an
+        ensemble.
     epochs
         Number of passes over the data.
     lr
-        Learning rate.
+        Learning rate; for an ensemble also one per member.
     optimizer
         A name of :data:`OPTIMIZERS`; or a function from the parameters to an optimiser, which then sets
         learning rate and weight decay itself.
     weight_decay
-        Strength of the decay, as PyTorch defines it for the optimiser. (0 also for ``"adamw"``.)
+        Strength of the decay, as PyTorch defines it for the optimiser (0 also for ``"adamw"``); for an
+        ensemble also one per member.
+    fused
+        Whether the optimiser changes all parameters in one pass, which takes a fraction of the time and
+        rounds differently. Only some can.
     batch_size
         Number of examples per step; the last batch of an epoch may be smaller. Default: all, in order.
     validation
@@ -86,10 +82,10 @@ def fit(
         Names of :data:`ddl.training.METRICS`, or functions ``metric(output, y)`` by name, measured after
         every epoch on all training data.
     callbacks
-        One or several, called in this order; see :class:`Callback`.
+        One or several, called in this order, checkpoints last; see :class:`Callback`.
     seed
-        Chooses the permutations, together with the book's base seed. No global random state is used, except
-        by layers that draw from PyTorch's, such as dropout.
+        Chooses the permutations, together with the book's base seed; for an ensemble also one per member. No
+        global random state is used, except by layers that draw from PyTorch's, such as dropout.
     device
         Where to train; the model stays there. Default: where the model is. The data are moved there once.
 
@@ -99,9 +95,11 @@ def fit(
         ``history["loss"]`` is the mean of the batches' losses, each measured before its step, with dropout
         and the like at work; all other values are measured after the epoch, in evaluation mode.
 
-        The run ends, without an exception, when a loss is not finite: that step is not taken, and
-        ``history.diverged`` says in which epoch. If a step has made the parameters themselves infinite or
-        NaN, they are set back to the beginning of that epoch, so that they are always finite.
+        The run ends, without an exception, when a loss or a parameter is not finite: ``history.diverged``
+        says in which epoch, and the parameters are set back to its beginning, so that they are finite.
+
+        For an ensemble all of this holds for each member by itself, and the curves have the shape
+        (epochs, members).
 
     Raises
     ------
@@ -117,9 +115,10 @@ def fit(
     >>> history["loss"].shape
     (50,)
     """
-    parameters = checks.parameters(model)
+    checks.parameters(model)
+    members = model.members if isinstance(model, Ensemble) else None
     epochs = whole_number("epochs", epochs, at_least=1)
-    seed = whole_number("seed", seed, at_least=0)
+    seeds = _seeds(seed, members)
     if batch_size is not None:
         batch_size = whole_number("batch_size", batch_size, at_least=1)
     if isinstance(loss, type) or not callable(loss):
@@ -131,130 +130,183 @@ def fit(
             raise TypeError(
                 f"callbacks holds {callback!r}; give instances of Callback, as Snapshots(every=10)"
             )
-    data = {"train": checks.pair("train", train)}
+    callbacks.sort(key=lambda callback: callback.after_others)
+    data = {"train": examples("train", train, members)}
     if validation is not None:
-        data["validation"] = checks.pair("validation", validation)
-        checks.same_kind(data["train"], data["validation"])
+        data["validation"] = examples("validation", validation, members)
+        checks.same_kind(*((values.x, values.y) for values in data.values()))
+    optimizers.check(optimizer, lr, weight_decay, fused, members)
 
     device = next(model.parameters()).device if device is None else torch.device(device)
     model.to(device)
-    data = {name: (x.to(device), y.to(device)) for name, (x, y) in data.items()}
-    stepper = _optimizer(optimizer, parameters, lr, weight_decay)
-
-    names = ["loss", *metrics]
-    if validation is not None:
-        names += ["val_loss", *(f"val_{name}" for name in metrics)]
-    run = Run(model, stepper, History(names), epochs)
+    data = {name: values.to(device) for name, values in data.items()}
     modes = {module: module.training for module in model.modules()}
+    stepper = None
     try:
         model.eval()
-        for x_y in data.values():
-            checks.fitting(model, loss, x_y)
-        batches = _batches(*data["train"], batch_size, np.random.default_rng([base_seed(), seed]))
-        _train(run, data, loss, metrics, callbacks, batches)
+        for values in data.values():
+            _fit_together(model, loss, values)
+        engine, stepper = engines.prepare(
+            model, loss, data.values(), optimizer, lr=lr, weight_decay=weight_decay, fused=fused
+        )
+        names = ["loss", *metrics]
+        if validation is not None:
+            names += ["val_loss", *(f"val_{name}" for name in metrics)]
+        run = Run(
+            model,
+            stepper,
+            History(names, members),
+            epochs,
+            gradients=engine.gradients,
+            generators=[np.random.default_rng([base_seed(), one]) for one in engine.seeds(seeds)],
+            callbacks=callbacks,
+            describe=partial(_describe, model, loss, stepper, batch_size, seeds, data["train"]),
+        )
+        _train(
+            run,
+            engine,
+            {name: engine.data(values) for name, values in data.items()},
+            batch_size,
+            loss,
+            metrics,
+        )
     finally:
-        stepper.zero_grad()
+        if stepper is not None:
+            stepper.zero_grad()
         for module, training in modes.items():
             module.training = training
     return run.history
 
 
-def _train(
-    run: Run,
-    data: Mapping[str, checks.Pair],
-    loss: Measure,
-    metrics: Mapping[str, Measure],
-    callbacks: Sequence[Callback],
-    batches: Batches,
-) -> None:
-    """Run the epochs with their callbacks."""
-    for callback in callbacks:
-        callback.on_start(run)
-    values = _Values(run.model)
-    with progress(run.epochs, "training", unit="epoch") as bar:
-        while run.epoch < run.epochs and run.history.stopped is None:
-            before = values.copy()
-            run.model.train()
-            value = _epoch(run.model, run.optimizer, loss, batches)
-            run.model.eval()
-            run.epoch += 1
-            finite = bool(values.copy().isfinite().all())
-            if not finite:
-                values.restore(before)
-            if not finite or not math.isfinite(value):
-                run.history.diverged = run.epoch
-                run.history.append({"loss": value})
-                break
-            run.history.append({"loss": value, **_measure(run.model, data, loss, metrics)})
-            for callback in callbacks:
-                callback.on_epoch_end(run)
-            bar.set_postfix_str(f"loss {value:.4g}", refresh=False)
-            bar.update()
-    for callback in callbacks:
-        callback.on_end(run)
-
-
-def _batches(x: torch.Tensor, y: torch.Tensor, batch_size: int | None, rng: np.random.Generator) -> Batches:
-    """Return a function that deals out the batches of one epoch."""
-
-    def deal() -> Iterator[checks.Pair]:
-        if batch_size is None or batch_size >= len(x):
-            yield x, y
-            return
-        order = torch.from_numpy(rng.permutation(len(x))).to(x.device)
-        for rows in order.split(batch_size):
-            yield x[rows], y[rows]
-
-    return deal
-
-
-def _epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Measure, batches: Batches) -> float:
-    """Take the steps of one epoch; return the mean loss, or the first loss that is not finite."""
-    total, examples = 0.0, 0
-    for x, y in batches():
-        optimizer.zero_grad()
-        value = loss(model(x), y)
-        number = value.item()
-        if not math.isfinite(number):
-            return number
-        value.backward()
-        optimizer.step()
-        total += number * len(x)
-        examples += len(x)
-    return total / examples
+def _fit_together(model: nn.Module, loss: Measure, data: Examples) -> None:
+    """Refuse a model, a loss and data that do not fit together."""
+    if not isinstance(model, Ensemble):
+        checks.fitting(model, loss, (data.x, data.y))
+        return
+    member = model.member(0)
+    for y in data.y if data.own_labels else [data.y]:
+        checks.fitting(member, loss, (data.x, y))
 
 
 @torch.no_grad()
 def _measure(
-    model: nn.Module, data: Mapping[str, checks.Pair], loss: Measure, metrics: Mapping[str, Measure]
-) -> dict[str, float]:
+    engine: Engine, data: Mapping[str, Any], loss: Measure, metrics: Mapping[str, Measure]
+) -> dict[str, float | np.ndarray]:
     """Return the validation loss and all metrics of a model in evaluation mode."""
     measured = {}
-    for name, (x, y) in data.items():
-        wanted = metrics if name == "train" else {"loss": loss, **metrics}
-        if wanted:
-            output = torch.cat([model(rows) for rows in x.split(EVALUATION_ROWS)])
-            prefix = "" if name == "train" else "val_"
-            measured |= {prefix + metric: float(measure(output, y)) for metric, measure in wanted.items()}
+    if metrics:
+        measured |= engine.measure(data["train"], metrics)
+    if "validation" in data:
+        values = engine.measure(data["validation"], {"loss": loss, **metrics})
+        measured |= {f"val_{name}": value for name, value in values.items()}
     return measured
 
 
-class _Values:
-    """The real-valued parameters and buffers of a model, copied and checked in one row, which is fast."""
+def _train(
+    run: Run,
+    engine: Engine,
+    data: Mapping[str, Any],
+    batch_size: int | None,
+    loss: Measure,
+    metrics: Mapping[str, Measure],
+) -> None:
+    """Run the epochs with their callbacks."""
+    history, callbacks = run.history, run.callbacks
+    stepping = [one for one in callbacks if type(one).on_step_end is not Callback.on_step_end]
+    notify(callbacks, "on_start", run)
+    batches = engine.batches(data["train"], batch_size, run.generators)
+    before = engine.values()
+    with progress(run.epochs, "training", unit="epoch") as bar:
+        bar.update(run.epoch)
+        while run.epoch < run.epochs and (going_on := history.going_on).any():
+            engine.train()
+            engine.going_on = going_on
+            try:
+                value = _epoch(run, engine, batches, stepping)
+            finally:
+                if not going_on.all():  # those that have ended were only taken along
+                    engine.restore(before, ~going_on)
+            engine.eval()
+            after = engine.values()
+            finite = engine.finite(after) & np.isfinite(value)
+            sound = going_on & finite
+            if not sound.all():
+                engine.restore(before, ~sound)
+            run.epoch += 1
+            measured = _measure(engine, data, loss, metrics) if sound.any() else {}
+            if not finite.all():
+                measured = {name: np.where(finite, values, np.nan) for name, values in measured.items()}
+            history.append({"loss": value, **measured})
+            if not sound.all():
+                history.end(run.epoch, "diverged", going_on & ~finite)
+            run.settle()
+            if sound.any():
+                notify(callbacks, "on_epoch_end", run)
+            before = engine.values() if callbacks or not sound.all() else after
+            if not bar.disable:
+                bar.set_postfix_str(f"loss {np.nanmedian(value):.4g}", refresh=False)
+                bar.update()
+    notify(callbacks, "on_end", run)
 
-    def __init__(self, model: nn.Module) -> None:
-        tensors = (*model.parameters(), *model.buffers())
-        self.tensors = [tensor.detach() for tensor in tensors if tensor.is_floating_point()]
 
-    def copy(self) -> torch.Tensor:
-        """Return the present values."""
-        return torch.cat([tensor.reshape(-1) for tensor in self.tensors])
+def _epoch(run: Run, engine: Engine, batches: Batches, stepping: Sequence[Callback]) -> float | np.ndarray:
+    """Take the steps of one epoch; return the mean loss, or the first loss that is not finite."""
+    optimizer = run.optimizer
+    losses, sizes = [], []
+    for size, batch in batches():
+        optimizer.zero_grad()
+        value = engine.backward(batch)
+        losses.append(value)
+        sizes.append(size)
+        if isinstance(value, float) and not math.isfinite(value):
+            break
+        optimizer.step()
+        run.step += 1
+        if stepping:
+            run.loss = value
+            notify(stepping, "on_step_end", run)
+    if isinstance(losses[0], torch.Tensor):
+        losses = torch.stack(losses).double().cpu().numpy()  # the one moment that waits for the device
+    with np.errstate(invalid="ignore", over="ignore"):
+        # One by one, in order: the same sum as by hand, to the last bit.
+        mean = sum(value * size for value, size in zip(losses, sizes, strict=True)) / sum(sizes)
+        if np.isfinite(mean).all():
+            return mean
+        wrong = ~np.isfinite(losses)
+        return np.where(
+            wrong.any(0), np.take_along_axis(np.asarray(losses), wrong.argmax(0)[None], 0)[0], mean
+        )
 
-    def restore(self, values: torch.Tensor) -> None:
-        """Set the model back to a copy."""
-        parts = values.split([tensor.numel() for tensor in self.tensors])
-        for tensor, part in zip(self.tensors, parts, strict=True):
-            tensor.copy_(part.reshape(tensor.shape))
+
+def _seeds(seed: int | Sequence[int], members: int | None) -> list[int]:
+    """Return the seed, or that of each member."""
+    if not optimizers.is_per_member(seed):
+        return [whole_number("seed", seed, at_least=0)] * (members or 1)
+    if members is None:
+        raise TypeError(f"seed is {seed!r}; give one number, or train an Ensemble with one per member")
+    if len(seed) != members:
+        raise ValueError(f"seed holds {len(seed)} numbers; give one, or {members}, one per member")
+    return [whole_number("a seed", one, at_least=0) for one in seed]
+
+
+def _describe(
+    model: nn.Module,
+    loss: Measure,
+    optimizer: torch.optim.Optimizer,
+    batch_size: int | None,
+    seeds: Sequence[int],
+    train: Examples,
+) -> dict[str, str]:
+    """Return what two runs must have in common for one to go on where the other has ended."""
+    bits = (values.detach().cpu().contiguous().numpy().tobytes() for values in (train.x, train.y))
+    return {
+        "model": ", ".join(f"{name} {tuple(values.shape)}" for name, values in model.state_dict().items()),
+        "loss": getattr(loss, "__name__", repr(loss)),
+        "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
+        "batch_size": str(batch_size),
+        "seed": f"{sorted(set(seeds))}, base seed {base_seed()}",
+        "data": f"x {tuple(train.x.shape)}, y {tuple(train.y.shape)}, sums {[zlib.crc32(b) for b in bits]}",
+    }
 
 
 def _metrics(metrics: str | Sequence[str] | Mapping[str, Measure]) -> dict[str, Measure]:
@@ -275,33 +327,3 @@ def _metrics(metrics: str | Sequence[str] | Mapping[str, Measure]) -> dict[str, 
                 "give a function of your own by name, as metrics={'error': error}"
             )
     return {name: METRICS[name] for name in names}
-
-
-def _optimizer(
-    optimizer: str | OptimizerFactory, parameters: list[nn.Parameter], lr: float | None, weight_decay: float
-) -> torch.optim.Optimizer:
-    """Make the optimiser of a name or of a function."""
-    if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            raise ValueError(
-                f"optimizer {optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}; "
-                "or give a function from the parameters to an optimiser"
-            )
-        if lr is None:
-            raise TypeError(f"lr is missing; give the learning rate of {optimizer!r}, as lr=0.1")
-        size("lr", lr)
-        size("weight_decay", weight_decay, zero=True)
-        return OPTIMIZERS[optimizer](parameters, lr=lr, weight_decay=weight_decay)
-    if not callable(optimizer):
-        raise TypeError(
-            f"optimizer is {optimizer!r}; give a name or a function from the parameters to an optimiser"
-        )
-    if lr is not None or weight_decay:
-        raise ValueError(
-            f"lr is {lr} and weight_decay {weight_decay}, but the function given as optimizer sets both; "
-            "leave them out"
-        )
-    made = optimizer(parameters)
-    if not isinstance(made, torch.optim.Optimizer):
-        raise TypeError(f"optimizer returned {made!r}; give a function that returns a torch.optim.Optimizer")
-    return made

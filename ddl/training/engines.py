@@ -1,0 +1,376 @@
+"""How a step is taken and a value measured: for one model, for stacked members, for members one by one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from ddl.training import optimizers
+from ddl.training.batches import Batch, Batches, Generators, Pair, Shares, of_each, of_one
+from ddl.training.ensemble import PREFIX, Ensemble
+from ddl.training.measures import Measure
+from ddl.training.memberwise import Memberwise, memberwise
+from ddl.training.optimizers import OptimizerFactory, PerMemberNumber
+from ddl.training.per_member import Examples
+
+EVALUATION_ROWS = 4096
+"""As many examples go through a network at once when its values are measured."""
+
+MEASURED_ROWS = 65536
+"""As many examples of all members of an ensemble together."""
+
+Dealt = Pair | Batch | Sequence[Pair | None]
+"""One batch: of one model, of stacked members, of members one by one."""
+
+Data = Pair | Shares | Sequence[Pair]
+"""The data, likewise."""
+
+Gradients = dict[str, torch.Tensor | None]
+
+
+class Engine:
+    """What :func:`ddl.fit` needs of the thing that it trains.
+
+    Parameters
+    ----------
+    model
+        A module, or an ensemble.
+    loss
+        ``loss(output, y)`` of a single model.
+
+    Attributes
+    ----------
+    going_on : numpy.ndarray
+        Which members are still to be trained, shape () or (members,); the others may be skipped.
+    """
+
+    def __init__(self, model: nn.Module, loss: Measure) -> None:
+        self.model = model
+        self.loss = loss
+        self.going_on: np.ndarray = np.ones(getattr(model, "members", ()), dtype=bool)
+        tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+        self._real = [tensor for tensor in tensors if tensor.is_floating_point()]
+        self._other = [tensor for tensor in tensors if not tensor.is_floating_point()]
+        self._modes = {mode: _modes(model, training=mode) for mode in (True, False)}
+
+    def train(self) -> None:
+        """Switch to training mode."""
+        self._switch(True)
+
+    def eval(self) -> None:
+        """Switch to evaluation mode."""
+        self._switch(False)
+
+    def _switch(self, training: bool) -> None:
+        modes = self._modes[training]
+        if modes is None:
+            self.model.train(training)
+            return
+        # What module.train() does in the end; twice an epoch of microseconds, its own way there is too long.
+        for module, mode in modes:
+            module.__dict__["training"] = mode
+
+    def optimizer(
+        self,
+        optimizer: str | OptimizerFactory,
+        lr: PerMemberNumber | None,
+        weight_decay: PerMemberNumber,
+        fused: bool,
+    ) -> torch.optim.Optimizer:
+        """Make the optimiser."""
+        raise NotImplementedError
+
+    def batches(self, data: Data, batch_size: int | None, generators: Generators) -> Batches:
+        """Return the batches that :meth:`backward` takes."""
+        raise NotImplementedError
+
+    def backward(self, batch: Dealt) -> float | torch.Tensor:
+        """Compute the loss of a batch and its gradients; return the loss, shape () or (members,)."""
+        raise NotImplementedError
+
+    def measure(self, data: Data, measures: Mapping[str, Measure]) -> dict[str, float | np.ndarray]:
+        """Return the values of measures by name."""
+        raise NotImplementedError
+
+    def gradients(self) -> Gradients:
+        """Return the gradients of the last step by the names of the parameters."""
+        return {name: parameter.grad for name, parameter in self.model.named_parameters()}
+
+    def seeds(self, seeds: Sequence[int]) -> Sequence[int]:
+        """Return the seeds of the generators that are needed."""
+        return seeds
+
+    def data(self, examples: Examples) -> Data:
+        """Return the data in the form that :meth:`batches` and :meth:`measure` take."""
+        raise NotImplementedError
+
+    def values(self) -> list[torch.Tensor]:
+        """Return copies of all parameters and buffers: the real ones in one row, which is fast."""
+        rows = [tensor.reshape(self._rows) for tensor in self._real]
+        return [torch.cat(rows, dim=-1), *(tensor.clone() for tensor in self._other)]
+
+    @property
+    def _rows(self) -> tuple[int, ...]:
+        """The shape of a tensor of which each member's numbers are one row."""
+        return (self.model.members, -1) if isinstance(self.model, Ensemble) else (-1,)
+
+    def finite(self, values: list[torch.Tensor]) -> np.ndarray | bool:
+        """Return whether all parameters and buffers are finite, for each member, given a copy of them."""
+        # A sum is finite only if all its terms are, and costs a third; it may overflow when they are.
+        sums = values[0].sum(-1)
+        if bool(sums.isfinite().all()):
+            return np.ones(sums.shape, dtype=bool)[()]
+        return values[0].isfinite().all(-1).cpu().numpy()[()]
+
+    def restore(self, values: list[torch.Tensor], members: np.ndarray | bool) -> None:
+        """Set the model, or these members, back to a copy."""
+        chosen = ... if members is True or np.all(members) else torch.from_numpy(members)
+        row = values[0].split([tensor.reshape(self._rows).shape[-1] for tensor in self._real], dim=-1)
+        for tensor, copied in zip((*self._real, *self._other), (*row, *values[1:]), strict=True):
+            tensor[chosen] = copied.reshape(tensor.shape)[chosen]
+
+
+class Single(Engine):
+    """One model."""
+
+    def optimizer(
+        self,
+        optimizer: str | OptimizerFactory,
+        lr: PerMemberNumber | None,
+        weight_decay: PerMemberNumber,
+        fused: bool,
+    ) -> torch.optim.Optimizer:
+        """Make the optimiser."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return optimizers.make(optimizer, parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+
+    def data(self, examples: Examples) -> Pair:
+        """Return the pair (x, y)."""
+        return examples.x, examples.y
+
+    def batches(self, data: Pair, batch_size: int | None, generators: Generators) -> Batches:
+        """Return the batches (x, y)."""
+        return of_one(data, batch_size, generators[0])
+
+    def backward(self, batch: Pair) -> float | torch.Tensor:
+        """Compute the loss and the gradients; on the CPU the loss as a number, which costs nothing there."""
+        x, y = batch
+        value = self.loss(self.model(x), y)
+        if value.is_cpu:
+            number = value.item()
+            if math.isfinite(number):
+                value.backward()
+            return number
+        value.backward()
+        return value.detach()
+
+    def measure(self, data: Pair, measures: Mapping[str, Measure]) -> dict[str, float]:
+        """Return the values of measures by name."""
+        x, y = data
+        output = torch.cat([self.model(rows) for rows in x.split(EVALUATION_ROWS)])
+        return {name: float(measure(output, y)) for name, measure in measures.items()}
+
+
+class Stacked(Engine):
+    """The members of an ensemble as one."""
+
+    model: Ensemble
+
+    def __init__(self, model: Ensemble, loss: Measure) -> None:
+        super().__init__(model, loss)
+        self._memberwise: dict[Measure, Memberwise] = {}
+
+    def optimizer(
+        self,
+        optimizer: str | OptimizerFactory,
+        lr: PerMemberNumber | None,
+        weight_decay: PerMemberNumber,
+        fused: bool,
+    ) -> torch.optim.Optimizer:
+        """Make one optimiser of all members."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        own = optimizers.is_per_member(lr) or optimizers.is_per_member(weight_decay)
+        make = optimizers.make_for_members if own else optimizers.make
+        return make(optimizer, parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+
+    def seeds(self, seeds: Sequence[int]) -> Sequence[int]:
+        """Return a single seed where all members have the same: they then share their batches."""
+        return seeds[:1] if len(set(seeds)) == 1 else seeds
+
+    def data(self, examples: Examples) -> Shares:
+        """Return the shares of the members."""
+        rows = None if examples.rows is None else torch.stack(examples.rows)
+        return Shares((examples.x, examples.y), rows, own_labels=examples.own_labels)
+
+    def batches(self, data: Shares, batch_size: int | None, generators: Generators) -> Batches:
+        """Return the batches, each a :class:`Batch`."""
+        return data.batches(batch_size, generators)
+
+    def backward(self, batch: Batch) -> torch.Tensor:
+        """Compute the losses of all members and their gradients."""
+        output = self.model.outputs(batch.x, each=batch.own_x)
+        losses = self._of_members(self.loss, output, batch)
+        losses.sum().backward()
+        return losses.detach()
+
+    def _of_members(self, measure: Measure, output: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return a loss or metric of each member, shape (members,)."""
+        if measure not in self._memberwise:
+            self._memberwise[measure] = memberwise(measure, output, batch.y, own_y=batch.own_y)
+        return self._memberwise[measure](output, batch.y, own_y=batch.own_y)
+
+    def measure(self, data: Shares, measures: Mapping[str, Measure]) -> dict[str, np.ndarray]:
+        """Return the values of measures by name, shape (members,)."""
+        pieces = list(data.pieces(max(1, MEASURED_ROWS // self.model.members)))
+        output = torch.cat([self.model.outputs(piece.x, each=piece.own_x) for piece in pieces], dim=1)
+        batch = next(data.pieces(data.n))
+        return {
+            name: self._of_members(measure, output, batch).double().cpu().numpy()
+            for name, measure in measures.items()
+        }
+
+
+class OneByOne(Engine):
+    """The members of an ensemble, one after the other."""
+
+    model: Ensemble
+
+    def __init__(self, model: Ensemble, loss: Measure) -> None:
+        super().__init__(model, loss)
+        self.modules = model.views()
+
+    def train(self) -> None:
+        """Switch to training mode."""
+        for module in self.modules:
+            module.train()
+
+    def eval(self) -> None:
+        """Switch to evaluation mode."""
+        super().eval()
+        for module in self.modules:
+            module.eval()
+
+    def optimizer(
+        self,
+        optimizer: str | OptimizerFactory,
+        lr: PerMemberNumber | None,
+        weight_decay: PerMemberNumber,
+        fused: bool,
+    ) -> torch.optim.Optimizer:
+        """Make one optimiser, with a group of parameters for each member if it has a name."""
+        trainable = [
+            [parameter for parameter in module.parameters() if parameter.requires_grad]
+            for module in self.modules
+        ]
+        if not isinstance(optimizer, str):
+            return optimizers.make(
+                optimizer, list(itertools.chain(*trainable)), lr=None, weight_decay=0.0, fused=False
+            )
+        rates, decays = (np.broadcast_to(value, self.model.members) for value in (lr, weight_decay))
+        groups = [
+            {"params": parameters, "lr": float(rate), "weight_decay": float(decay)}
+            for parameters, rate, decay in zip(trainable, rates, decays, strict=True)
+        ]
+        return optimizers.make(optimizer, groups, lr=float(rates.max()), weight_decay=0.0, fused=fused)
+
+    def data(self, examples: Examples) -> list[Pair]:
+        """Return a pair (x, y) for each member."""
+        return [examples.member(index) for index in range(self.model.members)]
+
+    def batches(self, data: Sequence[Pair], batch_size: int | None, generators: Generators) -> Batches:
+        """Return the batches, each a list with a pair for each member."""
+        return of_each(data, batch_size, generators)
+
+    def backward(self, batch: Sequence[Pair | None]) -> torch.Tensor:
+        """Compute the losses and gradients of the members that have a batch; the loss of the others is 0."""
+        losses = torch.zeros(self.model.members)
+        for index, (module, pair) in enumerate(zip(self.modules, batch, strict=True)):
+            if pair is None or not self.going_on[index]:
+                continue
+            value = self.loss(module(pair[0]), pair[1])
+            value.backward()
+            losses[index] = value.detach()
+        return losses
+
+    def measure(self, data: Sequence[Pair], measures: Mapping[str, Measure]) -> dict[str, np.ndarray]:
+        """Return the values of measures by name, shape (members,)."""
+        single = [
+            Single(module, self.loss).measure(pair, measures)
+            for module, pair in zip(self.modules, data, strict=True)
+        ]
+        return {name: np.array([values[name] for values in single]) for name in measures}
+
+    def gradients(self) -> Gradients:
+        """Return the gradients of the last step, with the members first; 0 for members without one."""
+        named = [dict(module.named_parameters()) for module in self.modules]
+        gradients: Gradients = {}
+        for name, first in named[0].items():
+            of_each = [parameters[name].grad for parameters in named]
+            known = [torch.zeros_like(first) if gradient is None else gradient for gradient in of_each]
+            gradients[PREFIX + name] = torch.stack(known) if first.requires_grad else None
+        return gradients
+
+
+def prepare(
+    model: nn.Module,
+    loss: Measure,
+    data: Iterable[Examples],
+    optimizer: str | OptimizerFactory,
+    **options: PerMemberNumber | None,
+) -> tuple[Engine, torch.optim.Optimizer]:
+    """Return what trains a model, and its optimiser; the options are those of :meth:`Engine.optimizer`.
+
+    Members of an ensemble are stacked unless they cannot be.
+    """
+    if not isinstance(model, Ensemble):
+        engine = Single(model, loss)
+        return engine, engine.optimizer(optimizer, **options)
+    obstacle = None
+    if model.batched:
+        engine = Stacked(model, loss)
+        obstacle = _obstacle(engine, list(data))
+        stepper = engine.optimizer(optimizer, **options) if obstacle is None else None
+        if obstacle is None and not (type(stepper) in optimizers.ELEMENTWISE or model.batched_on_demand):
+            obstacle = f"{type(stepper).__name__} may mix the gradients of members that share a tensor"
+        if obstacle is None:
+            return engine, stepper
+        if model.batched_on_demand:
+            raise ValueError(
+                f"the ensemble is to be trained with batched=True, but {obstacle}; leave batched out, "
+                "and its members are trained one by one"
+            )
+    engine = OneByOne(model, loss)
+    return engine, engine.optimizer(optimizer, **options)
+
+
+def _obstacle(engine: Stacked, data: Sequence[Examples]) -> str | None:
+    """Return what keeps the members of an ensemble from being trained as one."""
+    for examples in data:
+        sizes = {len(rows) for rows in examples.rows or ()}
+        if len(sizes) > 1:
+            return f"its members have {min(sizes)} to {max(sizes)} examples"
+    x = data[0].x[:2]
+    before = engine.values()
+    try:
+        engine.train()
+        with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
+            engine.model.outputs(x, each=False)
+    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
+        return f"torch.func.vmap cannot take its model: {error}"
+    finally:
+        engine.eval()
+        engine.restore(before, True)
+    return None
+
+
+def _modes(model: nn.Module, *, training: bool) -> list[tuple[nn.Module, bool]] | None:
+    """Return the mode that each module gets; None if one of them does more than setting its mode."""
+    plain = nn.Module.train, nn.Module.eval
+    if any((type(module).train, type(module).eval) != plain for module in model.modules()):
+        return None
+    return [(module, training) for module in model.modules()]
