@@ -54,7 +54,10 @@ class Engine:
         self.loss = loss
         self.going_on: np.ndarray = np.ones(getattr(model, "members", ()), dtype=bool)
         tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
-        self._real = [tensor for tensor in tensors if tensor.is_floating_point()]
+        # Views, so that they show what the parameters are at any time.
+        self._rows = [
+            tensor.view(*self.going_on.shape, -1) for tensor in tensors if tensor.is_floating_point()
+        ]
         self._other = [tensor for tensor in tensors if not tensor.is_floating_point()]
         self._modes = {mode: _modes(model, training=mode) for mode in (True, False)}
 
@@ -110,29 +113,35 @@ class Engine:
         raise NotImplementedError
 
     def values(self) -> list[torch.Tensor]:
-        """Return copies of all parameters and buffers: the real ones in one row, which is fast."""
-        rows = [tensor.reshape(self._rows) for tensor in self._real]
-        return [torch.cat(rows, dim=-1), *(tensor.clone() for tensor in self._other)]
+        """Return copies of all parameters and buffers: the real ones in one row per member, which is fast."""
+        return [torch.cat(self._rows, dim=-1), *(tensor.clone() for tensor in self._other)]
 
-    @property
-    def _rows(self) -> tuple[int, ...]:
-        """The shape of a tensor of which each member's numbers are one row."""
-        return (self.model.members, -1) if isinstance(self.model, Ensemble) else (-1,)
+    def not_finite(self, values: list[torch.Tensor], loss: float | np.ndarray) -> np.ndarray | None:
+        """Return which members still going on have a loss or parameters that are not finite; None for none.
 
-    def finite(self, values: list[torch.Tensor]) -> np.ndarray | bool:
-        """Return whether all parameters and buffers are finite, for each member, given a copy of them."""
-        # A sum is finite only if all its terms are, and costs a third; it may overflow when they are.
-        sums = values[0].sum(-1)
-        if bool(sums.isfinite().all()):
-            return np.ones(sums.shape, dtype=bool)[()]
-        return values[0].isfinite().all(-1).cpu().numpy()[()]
+        Parameters
+        ----------
+        values
+            A copy of the present parameters and buffers.
+        loss
+            Shape () or (members,).
+        """
+        # A sum is finite only if all its terms are, and takes a third of the time. It may overflow.
+        finite = math.isfinite(loss) if isinstance(loss, float) else np.isfinite(loss).all()
+        if finite and math.isfinite(values[0].sum().item()):
+            return None
+        finite = values[0].isfinite().all(-1).cpu().numpy() & np.isfinite(loss)
+        wrong = self.going_on & ~finite
+        return wrong if wrong.any() else None
 
-    def restore(self, values: list[torch.Tensor], members: np.ndarray | bool) -> None:
+    def restore(self, values: list[torch.Tensor], members: np.ndarray) -> None:
         """Set the model, or these members, back to a copy."""
-        chosen = ... if members is True or np.all(members) else torch.from_numpy(members)
-        row = values[0].split([tensor.reshape(self._rows).shape[-1] for tensor in self._real], dim=-1)
-        for tensor, copied in zip((*self._real, *self._other), (*row, *values[1:]), strict=True):
-            tensor[chosen] = copied.reshape(tensor.shape)[chosen]
+        chosen = ... if members.all() else torch.from_numpy(members)
+        parts = values[0].split([row.shape[-1] for row in self._rows], dim=-1)
+        for row, part in zip(self._rows, parts, strict=True):
+            row[chosen] = part[chosen]
+        for tensor, copied in zip(self._other, values[1:], strict=True):
+            tensor[chosen] = copied[chosen]
 
 
 class Single(Engine):
@@ -364,7 +373,7 @@ def _obstacle(engine: Stacked, data: Sequence[Examples]) -> str | None:
         return f"torch.func.vmap cannot take its model: {error}"
     finally:
         engine.eval()
-        engine.restore(before, True)
+        engine.restore(before, engine.going_on)
     return None
 
 

@@ -45,7 +45,7 @@ class History:
         self._values: dict[str, list[np.ndarray | float]] = {name: [] for name in names}
         self.members = members
         self._how = np.full(self._shape, GOING_ON)
-        self._last = np.zeros(self._shape, dtype=int)
+        self._ended = np.zeros(self._shape, dtype=int)
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -82,8 +82,13 @@ class History:
 
     def _ends(self, how: int) -> int | tuple[int | None, ...] | None:
         """Return the epochs in which what ended in one way did."""
-        ends = np.where(self._how == how, self._last, None)
+        ends = np.where(self._how == how, self._ended, None)
         return ends.item() if self.members is None else tuple(ends.tolist())
+
+    @property
+    def _last(self) -> np.ndarray:
+        """The last epoch of the run, or of each member's."""
+        return np.where(self.going_on, self.epochs, self._ended)
 
     def append(self, values: Mapping[str, float | np.ndarray]) -> None:
         """Record an epoch; NaN for curves without a value, and for members whose run has ended."""
@@ -93,7 +98,6 @@ class History:
                 curve.append(float(value))
             else:
                 curve.append(np.where(self.going_on, value, np.nan))
-        self._last = self._last + self.going_on
 
     def end(self, epoch: int, how: Literal["stopped", "diverged"], members: np.ndarray | None = None) -> None:
         """Record that the run, or that of some members, ended in the last epoch recorded.
@@ -109,7 +113,7 @@ class History:
         """
         ending = self.going_on & (True if members is None else np.asarray(members, dtype=bool))
         self._how = np.where(ending, STOPPED if how == "stopped" else DIVERGED, self._how)
-        self._last = np.where(ending, epoch, self._last)
+        self._ended = np.where(ending, epoch, self._ended)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return one curve, shape (epochs,) or (epochs, members)."""
@@ -155,7 +159,7 @@ class History:
         history = History(self.names)
         last = int(self._last[index])
         history._values = {name: self[name][:last, index].tolist() for name in self}
-        history._how, history._last = self._how[index], self._last[index]
+        history._how, history._ended = self._how[index], self._ended[index]
         return history
 
     def to_frame(self) -> pd.DataFrame:
@@ -176,14 +180,14 @@ class History:
         return {
             "values": {name: self[name].tolist() for name in self},
             "how": self._how.tolist(),
-            "last": self._last.tolist(),
+            "ended": self._ended.tolist(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` returned for a run that measures the same."""
         for name, curve in self._values.items():
             curve[:] = list(np.array(state["values"][name], dtype=float))
-        self._how, self._last = np.array(state["how"]), np.array(state["last"])
+        self._how, self._ended = np.array(state["how"]), np.array(state["ended"])
 
     def __repr__(self) -> str:
         epochs = f"{self.epochs} epoch{'s' * (self.epochs != 1)}"

@@ -215,34 +215,40 @@ def _train(
     stepping = [one for one in callbacks if type(one).on_step_end is not Callback.on_step_end]
     notify(callbacks, "on_start", run)
     batches = engine.batches(data["train"], batch_size, run.generators)
+    measuring = bool(metrics) or "validation" in data
     before = engine.values()
+    engine.going_on = history.going_on
     with progress(run.epochs, "training", unit="epoch") as bar:
         bar.update(run.epoch)
-        while run.epoch < run.epochs and (going_on := history.going_on).any():
+        while run.epoch < run.epochs and engine.going_on.any():
+            ended = None if engine.going_on.all() else ~engine.going_on
             engine.train()
-            engine.going_on = going_on
             try:
                 value = _epoch(run, engine, batches, stepping)
             finally:
-                if not going_on.all():  # those that have ended were only taken along
-                    engine.restore(before, ~going_on)
+                if ended is not None:  # these were only taken along
+                    engine.restore(before, ended)
             engine.eval()
             after = engine.values()
-            finite = engine.finite(after) & np.isfinite(value)
-            sound = going_on & finite
-            if not sound.all():
-                engine.restore(before, ~sound)
+            wrong = engine.not_finite(after, value)
+            if wrong is not None:
+                engine.restore(before, wrong)
             run.epoch += 1
-            measured = _measure(engine, data, loss, metrics) if sound.any() else {}
-            if not finite.all():
-                measured = {name: np.where(finite, values, np.nan) for name, values in measured.items()}
+            some_are_sound = wrong is None or bool((engine.going_on & ~wrong).any())
+            measured = _measure(engine, data, loss, metrics) if measuring and some_are_sound else {}
+            if wrong is not None:
+                measured = {name: np.where(wrong, np.nan, values) for name, values in measured.items()}
             history.append({"loss": value, **measured})
-            if not sound.all():
-                history.end(run.epoch, "diverged", going_on & ~finite)
+            if wrong is not None:
+                history.end(run.epoch, "diverged", wrong)
             run.settle()
-            if sound.any():
+            if some_are_sound:
                 notify(callbacks, "on_epoch_end", run)
-            before = engine.values() if callbacks or not sound.all() else after
+            if ended is wrong is None and not callbacks:
+                before = after
+            else:  # what was set back, and what callbacks have changed, is in no copy yet
+                before = engine.values()
+                engine.going_on = history.going_on
             if not bar.disable:
                 bar.set_postfix_str(f"loss {np.nanmedian(value):.4g}", refresh=False)
                 bar.update()
@@ -259,23 +265,30 @@ def _epoch(run: Run, engine: Engine, batches: Batches, stepping: Sequence[Callba
         losses.append(value)
         sizes.append(size)
         if isinstance(value, float) and not math.isfinite(value):
-            break
+            return value
         optimizer.step()
         run.step += 1
         if stepping:
             run.loss = value
             notify(stepping, "on_step_end", run)
-    if isinstance(losses[0], torch.Tensor):
-        losses = torch.stack(losses).double().cpu().numpy()  # the one moment that waits for the device
-    with np.errstate(invalid="ignore", over="ignore"):
-        # One by one, in order: the same sum as by hand, to the last bit.
-        mean = sum(value * size for value, size in zip(losses, sizes, strict=True)) / sum(sizes)
-        if np.isfinite(mean).all():
-            return mean
-        wrong = ~np.isfinite(losses)
-        return np.where(
-            wrong.any(0), np.take_along_axis(np.asarray(losses), wrong.argmax(0)[None], 0)[0], mean
-        )
+    if isinstance(losses[0], float):
+        return _mean(losses, sizes)
+    losses = torch.stack(losses).double().cpu().numpy()  # the one moment that waits for the device
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is the mean of members that have ended
+        mean = _mean(losses, sizes)
+    if np.isfinite(mean).all():
+        return mean
+    wrong = ~np.isfinite(losses)
+    first = np.take_along_axis(losses, wrong.argmax(0)[None], 0)[0]
+    return np.where(wrong.any(0), first, mean)
+
+
+def _mean(losses: Sequence[float] | np.ndarray, sizes: Sequence[int | np.ndarray]) -> float | np.ndarray:
+    """Return the mean over the examples; added up in order, as by hand, to the last bit."""
+    total = 0.0
+    for value, size in zip(losses, sizes, strict=True):
+        total += value * size
+    return total / sum(sizes)
 
 
 def _seeds(seed: int | Sequence[int], members: int | None) -> list[int]:
