@@ -12,7 +12,7 @@ from torch import nn
 
 from ddl.training import optimizers
 from ddl.training.batches import Batch, Batches, Generators, Pair, Shares, of_each, of_one
-from ddl.training.ensemble import PREFIX, Ensemble
+from ddl.training.ensemble import PREFIX, Ensemble, pays
 from ddl.training.measures import Measure
 from ddl.training.memberwise import Memberwise, memberwise
 from ddl.training.optimizers import OptimizerFactory, PerMemberNumber
@@ -330,28 +330,28 @@ def prepare(
     loss: Measure,
     data: Iterable[Examples],
     optimizer: str | OptimizerFactory,
+    batch_size: int | None,
     **options: PerMemberNumber | None,
 ) -> tuple[Engine, torch.optim.Optimizer]:
     """Return what trains a model, and its optimiser; the options are those of :meth:`Engine.optimizer`.
 
-    Members of an ensemble are stacked unless they cannot be.
+    The members of an ensemble are stacked where they can be and it pays, or where that was asked for.
     """
     if not isinstance(model, Ensemble):
         engine = Single(model, loss)
         return engine, engine.optimizer(optimizer, **options)
-    obstacle = None
-    if model.batched:
+    data = list(data)
+    rows = min(batch_size or math.inf, data[0].most_examples)
+    if model.batched or (model.batched is None and pays(model.member(0), data[0].x[:2], rows)):
         engine = Stacked(model, loss)
-        obstacle = _obstacle(engine, list(data))
-        stepper = engine.optimizer(optimizer, **options) if obstacle is None else None
-        if obstacle is None and not (type(stepper) in optimizers.ELEMENTWISE or model.batched_on_demand):
-            obstacle = f"{type(stepper).__name__} may mix the gradients of members that share a tensor"
+        obstacle = _obstacle(engine, data)
         if obstacle is None:
-            return engine, stepper
-        if model.batched_on_demand:
+            stepper = engine.optimizer(optimizer, **options)
+            if type(stepper) in optimizers.ELEMENTWISE or model.batched:
+                return engine, stepper
+        elif model.batched:
             raise ValueError(
-                f"the ensemble is to be trained with batched=True, but {obstacle}; leave batched out, "
-                "and its members are trained one by one"
+                f"batched is True, but {obstacle}; leave it out, and the members are trained one by one"
             )
     engine = OneByOne(model, loss)
     return engine, engine.optimizer(optimizer, **options)

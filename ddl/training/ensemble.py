@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -39,8 +40,11 @@ ELEMENTWISE = (
 """Modules that do the same to one number wherever it stands, so that a member axis does not matter."""
 
 
-LARGEST = 128 * 128
+MOST_WEIGHTS = 65536
 """Members with a larger weight matrix than this are trained one by one."""
+
+MOST_ACTIVATIONS = 65536
+"""Members with a layer whose outputs for one batch are more numbers than this are trained one by one."""
 
 SETTINGS = (bool, int, float, complex, str, bytes, tuple, type, type(None), Callable, torch.dtype)
 """Types of attributes that can be compared."""
@@ -60,17 +64,15 @@ class Ensemble(nn.Module):
         At least one module; all of the same shape, that is of the same classes with the same settings and the
         same names, shapes and dtypes of parameters and buffers. They are copied.
     batched
-        Whether all members go through PyTorch together. Default: where that pays, see the notes. False: one
-        after the other, which is exact for every model, and slow.
+        Whether all members go through PyTorch together. Default: where they can and it pays, see the notes.
+        False: one after the other. True: it is an error if they cannot.
 
     Attributes
     ----------
     members : int
         Number of members.
-    batched : bool
-        Whether they go through PyTorch together.
-    batched_on_demand : bool
-        Whether that was asked for, so that it is an error if it cannot be done.
+    batched : bool or None
+        As given.
 
     Raises
     ------
@@ -78,6 +80,20 @@ class Ensemble(nn.Module):
         If ``models`` holds anything else than modules.
     ValueError
         If there are none, or their shapes differ.
+
+    Notes
+    -----
+    Stacks of linear layers and elementwise functions go through batched matrix products, all other models
+    through :func:`torch.func.vmap`. Where a single step takes long there is nothing to gain from taking many
+    at once, and the larger tensors no longer fit into the processor's caches. Measured with Adam on one core,
+    64 members are 16 times faster than one by one with layers of 16 units and 32 examples a step, 6 times
+    with 256 examples, 3 times with 128 units and 32 examples; with 256 units and 256 examples they are even,
+    with 128 units and 1024 examples a fifth slower.
+
+    Without ``batched``, :func:`ddl.fit` therefore takes members one by one that have a weight matrix of more
+    than 65536 numbers (256 × 256), or a layer with more than 65536 outputs for one batch. So it does where
+    members have different numbers of examples, where an optimiser that it does not know might mix the members
+    that share a tensor, and where vmap refuses the model.
 
     Examples
     --------
@@ -111,8 +127,7 @@ class Ensemble(nn.Module):
         values = [_tensors(model) for model in models]
         for name, tensor in _tensors(self.stacked).items():
             tensor.data = torch.stack([of_one[name].detach() for of_one in values])
-        self.batched = pays(models[0]) if batched is None else batched
-        self.batched_on_demand = batched is True
+        self.batched = batched
 
     def __len__(self) -> int:
         return self.members
@@ -136,7 +151,7 @@ class Ensemble(nn.Module):
         torch.Tensor
             Shape (members, n, …).
         """
-        if not self.batched:
+        if self.batched is False:
             inputs = x if each else [x] * self.members
             return torch.stack([self._of_one(self.state_of(i), inputs[i]) for i in range(self.members)])
         layers = _layers(self.stacked) if x.ndim == 2 + each else None
@@ -190,7 +205,7 @@ class Ensemble(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the number of members, for ``repr``."""
-        return f"{self.members} members, {'batched' if self.batched else 'one by one'}"
+        return f"{self.members} members"
 
 
 def state_of_member(state: dict[str, torch.Tensor], index: int) -> dict[str, torch.Tensor]:
@@ -242,9 +257,32 @@ def check_models(models: Sequence[nn.Module]) -> None:
                 )
 
 
-def pays(model: nn.Module) -> bool:
-    """Return whether an ensemble of such models is trained faster as one than one after the other."""
-    return all(tensor.numel() <= LARGEST for tensor in model.parameters())
+def pays(model: nn.Module, x: torch.Tensor, rows: int) -> bool:
+    """Return whether members like this one are trained faster as one than one after the other.
+
+    Parameters
+    ----------
+    model
+        A single member.
+    x
+        A few inputs.
+    rows
+        Number of examples of a batch.
+    """
+    if any(parameter.numel() > MOST_WEIGHTS for parameter in model.parameters()):
+        return False
+    most = 0
+
+    def count(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal most
+        if isinstance(output, torch.Tensor):
+            most = max(most, output.numel() // len(x))
+
+    with contextlib.ExitStack() as hooks, torch.no_grad():
+        for module in model.modules():
+            hooks.callback(module.register_forward_hook(count).remove)
+        model(x)
+    return most * rows <= MOST_ACTIVATIONS
 
 
 def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -82,7 +82,7 @@ def fit(
         Names of :data:`ddl.training.METRICS`, or functions ``metric(output, y)`` by name, measured after
         every epoch on all training data.
     callbacks
-        One or several, called in this order, checkpoints last; see :class:`Callback`.
+        One or several, called in this order unless their ``order`` says otherwise; see :class:`Callback`.
     seed
         Chooses the permutations, together with the book's base seed; for an ensemble also one per member. No
         global random state is used, except by layers that draw from PyTorch's, such as dropout.
@@ -130,11 +130,11 @@ def fit(
             raise TypeError(
                 f"callbacks holds {callback!r}; give instances of Callback, as Snapshots(every=10)"
             )
-    callbacks.sort(key=lambda callback: callback.after_others)
+    callbacks.sort(key=lambda callback: callback.order)
     data = {"train": examples("train", train, members)}
     if validation is not None:
         data["validation"] = examples("validation", validation, members)
-        checks.same_kind(*((values.x, values.y) for values in data.values()))
+        checks.same_kind(*(values.kind for values in data.values()))
     optimizers.check(optimizer, lr, weight_decay, fused, members)
 
     device = next(model.parameters()).device if device is None else torch.device(device)
@@ -147,7 +147,7 @@ def fit(
         for values in data.values():
             _fit_together(model, loss, values)
         engine, stepper = engines.prepare(
-            model, loss, data.values(), optimizer, lr=lr, weight_decay=weight_decay, fused=fused
+            model, loss, data.values(), optimizer, batch_size, lr=lr, weight_decay=weight_decay, fused=fused
         )
         names = ["loss", *metrics]
         if validation is not None:
@@ -160,16 +160,14 @@ def fit(
             gradients=engine.gradients,
             generators=[np.random.default_rng([base_seed(), one]) for one in engine.seeds(seeds)],
             callbacks=callbacks,
-            describe=partial(_describe, model, loss, stepper, batch_size, seeds, data["train"]),
+            steps_per_epoch=math.ceil(data["train"].most_examples / (batch_size or math.inf)) or 1,
+            describe=partial(_describe, model, loss, stepper, lr, weight_decay, batch_size, seeds, data),
         )
-        _train(
-            run,
-            engine,
-            {name: engine.data(values) for name, values in data.items()},
-            batch_size,
-            loss,
-            metrics,
-        )
+        own = {name: engine.data(values) for name, values in data.items()}
+        with contextlib.ExitStack() as exits:
+            for callback in callbacks:
+                exits.callback(notify, [callback], "on_exit", run)
+            _train(run, engine, own, batch_size, loss, metrics)
     finally:
         if stepper is not None:
             stepper.zero_grad()
@@ -306,20 +304,23 @@ def _describe(
     model: nn.Module,
     loss: Measure,
     optimizer: torch.optim.Optimizer,
+    lr: PerMemberNumber | None,
+    weight_decay: PerMemberNumber,
     batch_size: int | None,
     seeds: Sequence[int],
-    train: Examples,
+    data: Mapping[str, Examples],
 ) -> dict[str, str]:
     """Return what two runs must have in common for one to go on where the other has ended."""
-    bits = (values.detach().cpu().contiguous().numpy().tobytes() for values in (train.x, train.y))
-    return {
+    described = {
         "model": ", ".join(f"{name} {tuple(values.shape)}" for name, values in model.state_dict().items()),
         "loss": getattr(loss, "__name__", repr(loss)),
         "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
+        "lr": str(lr),
+        "weight_decay": str(weight_decay),
         "batch_size": str(batch_size),
         "seed": f"{sorted(set(seeds))}, base seed {base_seed()}",
-        "data": f"x {tuple(train.x.shape)}, y {tuple(train.y.shape)}, sums {[zlib.crc32(b) for b in bits]}",
     }
+    return described | {name: values.describe() for name, values in data.items()}
 
 
 def _metrics(metrics: str | Sequence[str] | Mapping[str, Measure]) -> dict[str, Measure]:

@@ -147,6 +147,7 @@ def make_for_members(
     shares = rates / rates.max()
     decays = np.asarray(weight_decay, dtype=float)
     before: list[torch.Tensor] = []
+    gradients: list[torch.Tensor | None] = []
 
     def along(parameter: nn.Parameter, values: np.ndarray) -> torch.Tensor:
         """Return one number per member in the shape that broadcasts against a parameter's."""
@@ -156,13 +157,18 @@ def make_for_members(
     @torch.no_grad()
     def decay(stepper: torch.optim.Optimizer, *_: object) -> None:
         rate = stepper.param_groups[0]["lr"]
+        gradients[:] = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             if parameter.grad is None:
                 continue
             if optimizer == "adamw":
                 parameter.mul_(along(parameter, 1 - rate * shares * decays))
             else:
-                parameter.grad.addcmul_(parameter, along(parameter, decays))
+                parameter.grad = torch.addcmul(parameter.grad, parameter, along(parameter, decays))
+
+    def put_gradients_back(*_: object) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     @torch.no_grad()
     def remember(*_: object) -> None:
@@ -175,6 +181,7 @@ def make_for_members(
 
     if own_decay:
         made.register_step_pre_hook(decay)
+        made.register_step_post_hook(put_gradients_back)
     if (shares != 1).any():
         made.register_step_pre_hook(remember)
         made.register_step_post_hook(scale)

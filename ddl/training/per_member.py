@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,27 @@ class Examples(NamedTuple):
         """Return the same on a device."""
         rows = None if self.rows is None else [rows.to(device) for rows in self.rows]
         return Examples(self.x.to(device), self.y.to(device), rows, self.own_labels)
+
+    @property
+    def most_examples(self) -> int:
+        """Number of examples; of the member that has the most."""
+        return len(self.x) if self.rows is None else max(len(rows) for rows in self.rows)
+
+    @property
+    def kind(self) -> Pair:
+        """Inputs and targets of one model, to compare shapes and dtypes with."""
+        return self.x, self.y[0] if self.own_labels else self.y
+
+    def describe(self) -> str:
+        """Return shapes and checksums."""
+        tensors = {"x": self.x, "y": self.y}
+        if self.rows is not None:
+            tensors["rows"] = torch.cat(self.rows)
+        return ", ".join(
+            f"{name} {tuple(values.shape)} with checksum "
+            f"{zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes()):08x}"
+            for name, values in tensors.items()
+        )
 
     def member(self, index: int) -> Pair:
         """Return the inputs and targets of one member."""

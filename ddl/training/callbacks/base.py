@@ -38,6 +38,8 @@ class Run:
         Function that says in words what kind of run this is; one of another kind cannot be continued.
     callbacks
         All callbacks of the run, in the order in which they are called.
+    steps_per_epoch
+        Number of steps of an epoch; of the member with the most examples.
     epoch
         Number of epochs finished: 0 at the start.
     step
@@ -55,6 +57,7 @@ class Run:
     generators: Sequence[np.random.Generator] = ()
     describe: Callable[[], dict[str, str]] = dict
     callbacks: Sequence[Callback] = ()
+    steps_per_epoch: int = 1
     epoch: int = 0
     step: int = 0
     loss: torch.Tensor | float = float("nan")
@@ -92,8 +95,11 @@ class Callback:
     ...         print(run.epoch, run.history.final("loss"))
     """
 
-    after_others = False
-    """Whether it is called after all callbacks that say False here, wherever it stands in the list."""
+    order = 0
+    """Callbacks with a larger number are called after those with a smaller one, wherever they stand.
+
+    0 is for those that look on, 1 for those that change how the run goes on, 2 for those that keep it.
+    """
 
     def on_start(self, run: Run) -> None:
         """Act before the first epoch."""
@@ -106,6 +112,9 @@ class Callback:
 
     def on_end(self, run: Run) -> None:
         """Act after the last epoch, however the run ended, unless with an exception."""
+
+    def on_exit(self, run: Run) -> None:
+        """Clean up, in any case: the last thing to be called, also after an exception."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep of this callback: numbers, strings, tensors, lists, dicts."""

@@ -91,9 +91,9 @@ class EarlyStopping(Callback):
         if not self._state or better.all():
             self._state = copy_of_state(run.model)
             return
+        members = torch.from_numpy(better)
         for name, value in run.model.state_dict().items():
-            members = torch.from_numpy(better).to(value.device)
-            self._state[name][members] = value[members]
+            self._state[name][members] = value[members].to(self._state[name].device)
 
     def on_end(self, run: Run) -> None:
         """Go back to the best parameters."""
