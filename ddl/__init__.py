@@ -4,7 +4,7 @@ from ddl import cited, datasets, diagrams, exercises, models, plots, training
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
-from ddl.training import Ensemble, History, PerMember, fit
+from ddl.training import Ensemble, History, PerMember, fit, fit_many
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "exercises",
     "explore",
     "fit",
+    "fit_many",
     "models",
     "plots",
     "rng",

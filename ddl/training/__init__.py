@@ -23,6 +23,7 @@ True
 
 from ddl.training.callbacks import Callback, EarlyStopping, Run, Snapshots
 from ddl.training.ensemble import Ensemble
+from ddl.training.groups import fit_many
 from ddl.training.history import History
 from ddl.training.loop import fit
 from ddl.training.measures import METRICS, accuracy, binary_cross_entropy
@@ -42,4 +43,5 @@ __all__ = [
     "accuracy",
     "binary_cross_entropy",
     "fit",
+    "fit_many",
 ]

@@ -184,12 +184,16 @@ class Ensemble(nn.Module):
         if not -self.members <= index < self.members:
             raise IndexError(f"member {index} of {self.members}; they are counted from 0")
         module = copy.deepcopy(self._template[0])
-        values = self.state_of(index)
-        for name, tensor in _tensors(module).items():
-            tensor.data = values[name].detach().clone()
+        self.copy_to(module, index)
         for ours, theirs in zip(self.stacked.modules(), module.modules(), strict=True):
             theirs.training = ours.training
         return module
+
+    def copy_to(self, model: nn.Module, index: int) -> None:
+        """Give a model of the members' shape the parameters and buffers of one of them, on their device."""
+        values = self.state_of(index)
+        for name, tensor in _tensors(model).items():
+            tensor.data = values[name].detach().clone()
 
     def views(self) -> list[nn.Module]:
         """Return the members as modules in the memory of the ensemble: training one changes it."""
@@ -239,13 +243,18 @@ def shape(model: nn.Module) -> Hashable:
     return modules, tensors
 
 
+def check_is_module(number: int, model: nn.Module) -> None:
+    """Refuse one of several models that is none."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model {number} is {model!r}; give instances of nn.Module")
+
+
 def check_models(models: Sequence[nn.Module]) -> None:
     """Refuse what is no list of modules of one shape, and say where the first two of them differ."""
     if not models:
         raise ValueError("models is empty; give at least one module")
     for number, model in enumerate(models):
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"model {number} is {model!r}; give instances of nn.Module")
+        check_is_module(number, model)
     first = shape(models[0])
     for number, model in enumerate(models):
         for ours, theirs in zip(first, shape(model), strict=True):

@@ -144,6 +144,8 @@ class PerMember:
 
 def _rows(member: int, given: np.ndarray | torch.Tensor | Sequence[int], n: int) -> torch.Tensor:
     """Return the examples of a member as whole numbers."""
+    if not len(given):
+        raise ValueError(f"rows of member {member} are empty; give each member at least one example")
     rows = torch.as_tensor(given)
     if rows.ndim != 1 or (rows.dtype == torch.bool and len(rows) != n):
         raise ValueError(
@@ -154,7 +156,7 @@ def _rows(member: int, given: np.ndarray | torch.Tensor | Sequence[int], n: int)
     if rows.is_floating_point() or rows.is_complex():
         raise TypeError(f"rows of member {member} are {rows.dtype}; give whole numbers or booleans")
     if not len(rows):
-        raise ValueError(f"rows of member {member} are empty; give each member at least one example")
+        raise ValueError(f"rows of member {member} are all False; give each member at least one example")
     if rows.min() < 0 or rows.max() >= n:
         wrong = int(rows[(rows < 0) | (rows >= n)][0])
         raise ValueError(f"rows of member {member} hold {wrong}; there are examples 0 to {n - 1}")
