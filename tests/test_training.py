@@ -354,6 +354,20 @@ def test_parameters_that_overflow_are_set_back_to_the_beginning_of_the_epoch():
     assert same(values(model), before[1])
 
 
+def test_divergence_with_weights_that_lie_otherwise_in_memory():
+    model = nn.Sequential(nn.Unflatten(1, (2, 1, 1)), nn.Conv2d(2, 3, 1, bias=False), nn.Flatten())
+    model[1].weight.data = torch.randn(1, 1, 2, 3).permute(3, 2, 0, 1)
+    assert not model[1].weight.is_contiguous()
+    start = values(model)
+
+    def loss(output, y):  # the step overflows in the convolution only
+        return output.mean() * 1e-30 + model[1].weight.sum() * 1e30
+
+    history = fit(model, (torch.ones(3, 2), torch.ones(3, 3)), loss=loss, epochs=9, lr=1e30)
+    assert history.diverged == 1
+    assert same(values(model), start)
+
+
 def test_divergence_in_batch_norm_leaves_finite_statistics():
     model = nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2), nn.Linear(2, 1))
     data = datasets.ten_points()

@@ -54,11 +54,14 @@ class Engine:
         self.loss = loss
         self.going_on: np.ndarray = np.ones(getattr(model, "members", ()), dtype=bool)
         tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
+        plain = [tensor.is_floating_point() and tensor.is_contiguous() for tensor in tensors]
         # Views, so that they show what the parameters are at any time.
         self._rows = [
-            tensor.view(*self.going_on.shape, -1) for tensor in tensors if tensor.is_floating_point()
-        ]
-        self._other = [tensor for tensor in tensors if not tensor.is_floating_point()]
+            tensor.view(*self.going_on.shape, -1)
+            for tensor, is_plain in zip(tensors, plain, strict=True)
+            if is_plain
+        ] or [torch.zeros(*self.going_on.shape, 0)]
+        self._other = [tensor for tensor, is_plain in zip(tensors, plain, strict=True) if not is_plain]
         self._modes = {mode: _modes(model, training=mode) for mode in (True, False)}
 
     def train(self) -> None:
@@ -113,7 +116,7 @@ class Engine:
         raise NotImplementedError
 
     def values(self) -> list[torch.Tensor]:
-        """Return copies of all parameters and buffers: the real ones in one row per member, which is fast."""
+        """Return copies of all parameters and buffers: most in one row per member, which is fast."""
         return [torch.cat(self._rows, dim=-1), *(tensor.clone() for tensor in self._other)]
 
     def not_finite(self, values: list[torch.Tensor], loss: float | np.ndarray) -> np.ndarray | None:
@@ -128,9 +131,12 @@ class Engine:
         """
         # A sum is finite only if all its terms are, and takes a third of the time. It may overflow.
         finite = math.isfinite(loss) if isinstance(loss, float) else np.isfinite(loss).all()
-        if finite and math.isfinite(values[0].sum().item()):
+        others = [copied for copied in values[1:] if copied.is_floating_point()]
+        if finite and not others and math.isfinite(values[0].sum().item()):
             return None
-        finite = values[0].isfinite().all(-1).cpu().numpy() & np.isfinite(loss)
+        finite = np.isfinite(loss)
+        for copied in (values[0], *others):
+            finite = finite & copied.reshape(*self.going_on.shape, -1).isfinite().all(-1).cpu().numpy()
         wrong = self.going_on & ~finite
         return wrong if wrong.any() else None
 

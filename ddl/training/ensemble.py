@@ -126,7 +126,7 @@ class Ensemble(nn.Module):
         self.members = len(models)
         values = [_tensors(model) for model in models]
         for name, tensor in _tensors(self.stacked).items():
-            tensor.data = torch.stack([of_one[name].detach() for of_one in values])
+            tensor.data = torch.stack([of_one[name].detach() for of_one in values]).contiguous()
         self.batched = batched
 
     def __len__(self) -> int:
