@@ -245,7 +245,7 @@ class Stacked(Engine):
         output = torch.cat([self.model.outputs(piece.x, each=piece.own_x) for piece in pieces], dim=1)
         batch = next(data.pieces(data.n))
         return {
-            name: self._of_members(measure, output, batch).double().cpu().numpy()
+            name: self._of_members(measure, output, batch).cpu().double().numpy()
             for name, measure in measures.items()
         }
 

@@ -271,7 +271,7 @@ def _epoch(run: Run, engine: Engine, batches: Batches, stepping: Sequence[Callba
             notify(stepping, "on_step_end", run)
     if isinstance(losses[0], float):
         return _mean(losses, sizes)
-    losses = torch.stack(losses).double().cpu().numpy()  # the one moment that waits for the device
+    losses = torch.stack(losses).cpu().double().numpy()  # the one moment that waits for the device
     with np.errstate(invalid="ignore", over="ignore"):  # NaN is the mean of members that have ended
         mean = _mean(losses, sizes)
     if np.isfinite(mean).all():

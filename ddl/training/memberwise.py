@@ -96,4 +96,4 @@ def _binary_cross_entropy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor
 def _accuracy(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the share of right predictions of each member; output (members, n, classes or 1)."""
     predicted = output.argmax(2) if output.shape[2] > 1 else (output[..., 0] > 0)
-    return (predicted == y).sum(1).double() / y.shape[1]
+    return (predicted == y).sum(1).cpu().double() / y.shape[1]  # not every device knows double

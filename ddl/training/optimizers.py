@@ -151,7 +151,7 @@ def make_for_members(
 
     def along(parameter: nn.Parameter, values: np.ndarray) -> torch.Tensor:
         """Return one number per member in the shape that broadcasts against a parameter's."""
-        values = torch.as_tensor(values, dtype=parameter.dtype, device=parameter.device)
+        values = torch.as_tensor(values, dtype=parameter.dtype).to(parameter.device)
         return values.reshape(-1, *[1] * (parameter.ndim - 1))
 
     @torch.no_grad()
