@@ -121,10 +121,12 @@ def lines(tensor: torch.Tensor) -> list[str]:
     >>> lines(torch.ones(4, 4)), lines(torch.arange(20))
     (['‖·‖ 4'], ['0  1  2  …'])
     """
+    if not tensor.numel():
+        return ["empty"]
     if tensor.numel() <= MOST_NUMBERS and tensor.ndim <= 2:
         rows = tensor.reshape(-1, tensor.shape[1] if tensor.ndim == 2 else 1).tolist()
         texts = [[rounded(number, 3) for number in row] for row in rows]
-        longest = max((len(text) for row in texts for text in row), default=0) if len(rows) > 1 else 0
+        longest = max(len(text) for row in texts for text in row) if len(rows) > 1 else 0
         return [
             "  ".join(text.rjust(longest, "\u2007") for text in row) for row in texts
         ]  # spaces like digits
@@ -139,6 +141,11 @@ def width(text: str, size: float = TEXT) -> float:
     font = FontProperties(size=size)
     measure = text_to_path.get_text_width_height_descent
     return max(measure(line, font, ismath="$" in line)[0] / 72 if line else 0.0 for line in text.split("\n"))
+
+
+def height(text: str) -> float:
+    """Return the height of a small text in inches."""
+    return 0.15 * len(text.split("\n"))
 
 
 def band_height(band: list[str]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import comb
 from typing import Literal, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -26,6 +27,12 @@ MARGIN = 0.08
 KEY = 0.2
 """Space around the drawing, and height of a line of its legend, in inches."""
 
+RIGHT, DOWN = ("→", "←"), ("↓", "↑")
+"""Signs of a value and of a gradient: the ways they go in the forward and the backward pass."""
+
+BANDS = (BLUE, ORANGE)
+"""Colours of a value and of a gradient."""
+
 LEAF = "#eceff2"
 """Colour of the cards of leaves."""
 
@@ -39,12 +46,14 @@ def computation_graph(
     shapes: bool | None = None,
     edges: Literal["local", "product"] | None = None,
     parameters: bool = True,
+    direction: Literal["right", "down"] = "right",
     step: int | None = None,
 ) -> Axes:
-    """Draw a computation graph from left to right, with its values and gradients.
+    """Draw a computation graph with its values and gradients.
 
-    A card stands for a tensor: grey for a leaf, white for what an operation gave. Its value follows the
-    arrow → on blue, its gradient the arrow ← on orange. Larger tensors show their Euclidean norm.
+    A card stands for a tensor: grey for a leaf, white for what an operation gave. Its value follows an
+    arrow in the direction of the graph, on blue, its gradient an arrow against it, on orange. Larger
+    tensors show their Euclidean norm.
 
     Parameters
     ----------
@@ -63,6 +72,8 @@ def computation_graph(
         pass hands to the source, and gradients as sums of these.
     parameters
         Whether parameters are drawn; without them, larger modules are readable.
+    direction
+        Whether the output is at the right end or at the bottom; deep graphs fit on a page downwards.
     step
         Draw what is known after so many steps of the forward and the backward pass, as
         :meth:`ComputationGraph.after` counts them; by default all of it. The layout does not depend on it.
@@ -77,8 +88,8 @@ def computation_graph(
     TypeError
         If ``graph`` is no graph.
     ValueError
-        If ``step`` is outside the graph's range, ``edges`` is none of its values, or local derivatives are
-        asked for where no edge joins two single numbers.
+        If ``step`` is outside the graph's range, ``edges`` or ``direction`` is none of its values, local
+        derivatives are asked for where no edge joins two single numbers, or products downwards.
 
     Examples
     --------
@@ -93,6 +104,10 @@ def computation_graph(
         )
     if edges not in (None, "local", "product"):
         raise ValueError(f"edges is {edges!r}; give None, 'local' or 'product'")
+    if direction not in ("right", "down"):
+        raise ValueError(f"direction is {direction!r}; give 'right' or 'down'")
+    if direction == "down" and edges == "product":
+        raise ValueError("products are too wide to stand side by side; draw them with direction='right'")
     known = graph.after(graph.steps if step is None else step)
     # Cards have room for all that will ever stand on them, so that nothing moves from step to step.
     states = [known] if step is None else [graph.after(k) for k in range(graph.steps + 1)]
@@ -106,9 +121,10 @@ def computation_graph(
     for node in graph.nodes:
         shown = [cards.card(graph, node, state, style).size for state in states]
         sizes[node.index] = tuple(map(max, zip(*shown, strict=True)))
-    layout = _on_a_page(graph, sizes, notes)
-    canvas = _Canvas(ax, layout, sizes, _keys(graph, style))
-    colour = ORANGE if known.backward else BLUE  # of what took part in the step
+    down = direction == "down"
+    layout = _downwards(graph, sizes, notes) if down else _on_a_page(graph, sizes, notes)
+    canvas = _Canvas(ax, layout, sizes, _keys(graph, style), down=down)
+    colour = BANDS[known.backward]  # of what took part in the step
     for edge, route, text in zip(graph.edges, layout.routes, notes, strict=True):
         active = step is not None and edge.target == known.active and _moves(edge, known)
         canvas.edge(route, colour if active else None, back=known.backward)
@@ -136,6 +152,13 @@ def _on_a_page(graph: ComputationGraph, sizes: dict[int, Point], notes: Sequence
     return layout
 
 
+def _downwards(graph: ComputationGraph, sizes: dict[int, Point], notes: Sequence[str]) -> Layout:
+    """Lay the graph out from top to bottom."""
+    ends = [(edge.source, edge.target) for edge in graph.edges]
+    gaps = [0.34 + (cards.height(text) if text else 0.0) for text in notes]
+    return layered({v: (height, width) for v, (width, height) in sizes.items()}, ends, gaps).turned()
+
+
 def _keys(graph: ComputationGraph, style: Style) -> list[_Key]:
     """Return what explains the drawing: sign, colour and text."""
     output = symbol(graph.output.name) or "the output"
@@ -143,36 +166,39 @@ def _keys(graph: ComputationGraph, style: Style) -> list[_Key]:
         output = f"the sum of {output}"
     keys = []
     if style.values:
-        keys.append(_Key("→", BLUE, "value (forward pass)"))
+        keys.append(_Key(0, "value (forward pass)"))
     if style.gradients:
-        keys.append(_Key("←", ORANGE, f"gradient of {output} (backward pass)"))
+        keys.append(_Key(1, f"gradient of {output} (backward pass)"))
     if style.edges == "local":
-        keys.append(_Key("", "", "on an arrow: local derivative"))
+        keys.append(_Key(None, "on an arrow: local derivative"))
     if style.edges == "product":
-        keys.append(_Key("", "", "on an arrow: gradient · local derivative, what is handed back"))
+        keys.append(_Key(None, "on an arrow: gradient · local derivative, what is handed back"))
     if any(cards.lines(node.value)[0].startswith("‖") for node in graph.nodes) and (
         style.values or style.gradients
     ):
-        keys.append(_Key("", "", "‖·‖ norm of a larger tensor"))
+        keys.append(_Key(None, "‖·‖ norm of a larger tensor"))
     return keys
 
 
 class _Key(NamedTuple):
     """A line of the legend."""
 
-    sign: str
-    colour: str
+    band: int | None
+    """Place among :data:`BANDS`, if it explains one of them."""
     text: str
 
     @property
     def width(self) -> float:
-        return (0.24 if self.sign else 0.0) + cards.width(self.text, SMALL)
+        return (0.0 if self.band is None else 0.24) + cards.width(self.text, SMALL)
 
 
 class _Canvas:
     """Axes whose unit is an inch, or less where the drawing has to shrink, and what is put on them."""
 
-    def __init__(self, ax: Axes | None, layout: Layout, sizes: dict[int, Point], keys: list[_Key]) -> None:
+    def __init__(
+        self, ax: Axes | None, layout: Layout, sizes: dict[int, Point], keys: list[_Key], *, down: bool
+    ) -> None:
+        self.down, self.signs = down, DOWN if down else RIGHT
         rows = _wrapped(keys, max(layout.width, 4.2))
         wide = max([layout.width, *(x + key.width for row in rows for x, key in row)]) + 2 * MARGIN
         below = MARGIN + KEY * len(rows)
@@ -195,9 +221,8 @@ class _Canvas:
     def edge(self, route: list[Point], colour: str | None, *, back: bool) -> None:
         """Draw an edge along its route: straight inside columns, curved between them."""
         points, codes = [route[0]], [Path.MOVETO]
-        for i, ((x0, y0), (x1, y1)) in enumerate(pairwise(route)):
-            middle = (x0 + x1) / 2
-            points += [(x1, y1)] if i % 2 == 0 else [(middle, y0), (middle, y1), (x1, y1)]
+        for i, (start, end) in enumerate(pairwise(route)):
+            points += [end] if i % 2 == 0 else [*self._bends(start, end), end]
             codes += [Path.LINETO] if i % 2 == 0 else [Path.CURVE4] * 3
         self.ax.add_patch(
             FancyArrowPatch(
@@ -207,11 +232,18 @@ class _Canvas:
             )
         )  # fmt: skip
 
+    def _bends(self, start: Point, end: Point) -> tuple[Point, Point]:
+        """Return the inner control points of the curve between two cards, half way in its direction."""
+        (x0, y0), (x1, y1) = start, end
+        if self.down:
+            return (x0, (y0 + y1) / 2), (x1, (y0 + y1) / 2)
+        return ((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1)
+
     def note(self, route: list[Point], text: str) -> None:
         """Write on an edge, where it hides least."""
-        size = cards.width(text, SMALL) + 0.06, 0.15 * len(text.split("\n"))
+        size = cards.width(text, SMALL) + 0.06, cards.height(text)
         places = [
-            _along(route[i], route[i + 1], share)
+            _along((route[i], *self._bends(route[i], route[i + 1]), route[i + 1]), share)
             for i in range(len(route) - 3, 0, -2)
             for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)
         ]
@@ -239,7 +271,7 @@ class _Canvas:
         if card.shape:
             self._text(x, top - LINE / 2 + 0.02, card.shape, SMALL, zorder=6, color=GREY)
             top -= LINE
-        for band, sign, colour in ((card.value, "→", BLUE), (card.gradient, "←", ORANGE)):
+        for band, sign, colour in zip((card.value, card.gradient), self.signs, BANDS, strict=True):
             if band is not None:
                 self._band(band, sign, colour, left, top, width)
                 top -= cards.band_height(band)
@@ -283,10 +315,12 @@ class _Canvas:
             self._text(left + (width + ARROW) / 2, y, line, TEXT, zorder=7)
 
     def _key(self, x: float, y: float, key: _Key) -> None:
-        if key.sign:
-            self.ax.add_patch(Rectangle((x, y - 0.07), 0.18, 0.14, color=_pale(key.colour), zorder=1))
-            self._text(x + 0.09, y, key.sign, SMALL, color=key.colour, weight="bold")
-        self._text(x + (0.24 if key.sign else 0.0), y, key.text, SMALL, ha="left", color=GREY)
+        if key.band is not None:
+            colour = BANDS[key.band]
+            self.ax.add_patch(Rectangle((x, y - 0.07), 0.18, 0.14, color=_pale(colour), zorder=1))
+            self._text(x + 0.09, y, self.signs[key.band], SMALL, color=colour, weight="bold")
+            x += 0.24
+        self._text(x, y, key.text, SMALL, ha="left", color=GREY)
 
     def _text(self, x: float, y: float, text: str, size: float, **style: object) -> None:
         style = {"ha": "center", "va": "center_baseline", "color": INK} | style
@@ -305,12 +339,11 @@ def _wrapped(keys: list[_Key], width: float) -> list[list[tuple[float, _Key]]]:
     return rows
 
 
-def _along(start: Point, end: Point, share: float) -> Point:
-    """Return a point of the curve that an edge takes between two columns."""
-    (x0, y0), (x1, y1) = start, end
-    # The curve's control points lie half way across, at the heights of its ends.
-    across = 1.5 * share * (1 - share) + share**3
-    return x0 + (x1 - x0) * across, y0 + (y1 - y0) * share**2 * (3 - 2 * share)
+def _along(curve: tuple[Point, ...], share: float) -> Point:
+    """Return a point of a cubic curve with these control points."""
+    weights = [comb(3, k) * share**k * (1 - share) ** (3 - k) for k in range(4)]
+    x, y = (sum(w * point[i] for w, point in zip(weights, curve, strict=True)) for i in (0, 1))
+    return x, y
 
 
 def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:

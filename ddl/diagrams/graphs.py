@@ -57,7 +57,7 @@ class ComputationGraph:
     """
 
     nodes: tuple[Node, ...]
-    """In the order of the forward pass, leaves at their first use."""
+    """In the order of the forward pass: inputs first, other leaves at their first use."""
     edges: tuple[Edge, ...]
     """In the order of their targets and their arguments."""
     output: Node
@@ -97,7 +97,7 @@ class ComputationGraph:
         for node in self.nodes:
             if node.name == name:
                 return node
-        known = ", ".join(node.name for node in self.nodes if node.name) or "none has a name"
+        known = ", ".join(node.name for node in self.nodes if node.name) or "none with a name"
         raise ValueError(f"no node is called {name!r}; there are {known}")
 
     def parents(self, name: str) -> tuple[Edge, ...]:

@@ -40,6 +40,15 @@ class Layout(NamedTuple):
     width: float
     height: float
 
+    def turned(self) -> Layout:
+        """Return the same layout with its columns as rows, from top to bottom."""
+
+        def turn(point: Point) -> Point:
+            return point[1], self.width - point[0]
+
+        centres = {v: turn(centre) for v, centre in self.centres.items()}
+        return Layout(centres, [list(map(turn, route)) for route in self.routes], self.height, self.width)
+
 
 def layered(sizes: Mapping[int, Point], edges: Sequence[tuple[int, int]], gaps: Sequence[float]) -> Layout:
     """Lay a directed acyclic graph out in columns from left to right.
