@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from ddl.training import optimizers
 from ddl.training.batches import Batch, Batches, Generators, Pair, Shares, of_each, of_one
 from ddl.training.ensemble import PREFIX, Ensemble, pays
 from ddl.training.measures import Measure
 from ddl.training.memberwise import Memberwise, memberwise
-from ddl.training.optimizers import OptimizerFactory, PerMemberNumber
+from ddl.training.optimizers import ELEMENTWISE, Recipe
 from ddl.training.per_member import Examples
 
 EVALUATION_ROWS = 4096
@@ -81,13 +79,7 @@ class Engine:
         for module, mode in modes:
             module.__dict__["training"] = mode
 
-    def optimizer(
-        self,
-        optimizer: str | OptimizerFactory,
-        lr: PerMemberNumber | None,
-        weight_decay: PerMemberNumber,
-        fused: bool,
-    ) -> torch.optim.Optimizer:
+    def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         """Make the optimiser."""
         raise NotImplementedError
 
@@ -153,16 +145,9 @@ class Engine:
 class Single(Engine):
     """One model."""
 
-    def optimizer(
-        self,
-        optimizer: str | OptimizerFactory,
-        lr: PerMemberNumber | None,
-        weight_decay: PerMemberNumber,
-        fused: bool,
-    ) -> torch.optim.Optimizer:
+    def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         """Make the optimiser."""
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return optimizers.make(optimizer, parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+        return recipe.make(_trainable(self.model))
 
     def data(self, examples: Examples) -> Pair:
         """Return the pair (x, y)."""
@@ -200,18 +185,9 @@ class Stacked(Engine):
         super().__init__(model, loss)
         self._memberwise: dict[Measure, Memberwise] = {}
 
-    def optimizer(
-        self,
-        optimizer: str | OptimizerFactory,
-        lr: PerMemberNumber | None,
-        weight_decay: PerMemberNumber,
-        fused: bool,
-    ) -> torch.optim.Optimizer:
+    def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         """Make one optimiser of all members."""
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        own = optimizers.is_per_member(lr) or optimizers.is_per_member(weight_decay)
-        make = optimizers.make_for_members if own else optimizers.make
-        return make(optimizer, parameters, lr=lr, weight_decay=weight_decay, fused=fused)
+        return recipe.make_for_stack(_trainable(self.model))
 
     def seeds(self, seeds: Sequence[int]) -> Sequence[int]:
         """Return a single seed where all members have the same: they then share their batches."""
@@ -257,41 +233,16 @@ class OneByOne(Engine):
 
     def __init__(self, model: Ensemble, loss: Measure) -> None:
         super().__init__(model, loss)
-        self.modules = model.views()
+        self.singles = [Single(module, loss) for module in model.views()]
 
-    def train(self) -> None:
-        """Switch to training mode."""
-        for module in self.modules:
-            module.train()
+    def _switch(self, training: bool) -> None:
+        super()._switch(training)
+        for single in self.singles:
+            single._switch(training)
 
-    def eval(self) -> None:
-        """Switch to evaluation mode."""
-        super().eval()
-        for module in self.modules:
-            module.eval()
-
-    def optimizer(
-        self,
-        optimizer: str | OptimizerFactory,
-        lr: PerMemberNumber | None,
-        weight_decay: PerMemberNumber,
-        fused: bool,
-    ) -> torch.optim.Optimizer:
+    def optimizer(self, recipe: Recipe) -> torch.optim.Optimizer:
         """Make one optimiser, with a group of parameters for each member if it has a name."""
-        trainable = [
-            [parameter for parameter in module.parameters() if parameter.requires_grad]
-            for module in self.modules
-        ]
-        if not isinstance(optimizer, str):
-            return optimizers.make(
-                optimizer, list(itertools.chain(*trainable)), lr=None, weight_decay=0.0, fused=False
-            )
-        rates, decays = (np.broadcast_to(value, self.model.members) for value in (lr, weight_decay))
-        groups = [
-            {"params": parameters, "lr": float(rate), "weight_decay": float(decay)}
-            for parameters, rate, decay in zip(trainable, rates, decays, strict=True)
-        ]
-        return optimizers.make(optimizer, groups, lr=float(rates.max()), weight_decay=0.0, fused=fused)
+        return recipe.make_for_groups([_trainable(single.model) for single in self.singles])
 
     def data(self, examples: Examples) -> list[Pair]:
         """Return a pair (x, y) for each member."""
@@ -304,25 +255,19 @@ class OneByOne(Engine):
     def backward(self, batch: Sequence[Pair | None]) -> torch.Tensor:
         """Compute the losses and gradients of the members that have a batch; the loss of the others is 0."""
         losses = torch.zeros(self.model.members)
-        for index, (module, pair) in enumerate(zip(self.modules, batch, strict=True)):
-            if pair is None or not self.going_on[index]:
-                continue
-            value = self.loss(module(pair[0]), pair[1])
-            value.backward()
-            losses[index] = value.detach()
+        for index, (single, pair) in enumerate(zip(self.singles, batch, strict=True)):
+            if pair is not None and self.going_on[index]:
+                losses[index] = single.backward(pair)
         return losses
 
     def measure(self, data: Sequence[Pair], measures: Mapping[str, Measure]) -> dict[str, np.ndarray]:
         """Return the values of measures by name, shape (members,)."""
-        single = [
-            Single(module, self.loss).measure(pair, measures)
-            for module, pair in zip(self.modules, data, strict=True)
-        ]
-        return {name: np.array([values[name] for values in single]) for name in measures}
+        each = [single.measure(pair, measures) for single, pair in zip(self.singles, data, strict=True)]
+        return {name: np.array([values[name] for values in each]) for name in measures}
 
     def gradients(self) -> Gradients:
         """Return the gradients of the last step, with the members first; 0 for members without one."""
-        named = [dict(module.named_parameters()) for module in self.modules]
+        named = [dict(single.model.named_parameters()) for single in self.singles]
         gradients: Gradients = {}
         for name, first in named[0].items():
             of_each = [parameters[name].grad for parameters in named]
@@ -332,35 +277,29 @@ class OneByOne(Engine):
 
 
 def prepare(
-    model: nn.Module,
-    loss: Measure,
-    data: Iterable[Examples],
-    optimizer: str | OptimizerFactory,
-    batch_size: int | None,
-    **options: PerMemberNumber | None,
+    model: nn.Module, loss: Measure, data: Sequence[Examples], recipe: Recipe, batch_size: int | None
 ) -> tuple[Engine, torch.optim.Optimizer]:
-    """Return what trains a model, and its optimiser; the options are those of :meth:`Engine.optimizer`.
+    """Return what trains a model, and its optimiser.
 
     The members of an ensemble are stacked where they can be and it pays, or where that was asked for.
     """
     if not isinstance(model, Ensemble):
         engine = Single(model, loss)
-        return engine, engine.optimizer(optimizer, **options)
-    data = list(data)
+        return engine, engine.optimizer(recipe)
     rows = min(batch_size or math.inf, data[0].most_examples)
     if model.batched or (model.batched is None and pays(model.member(0), data[0].x[:2], rows)):
         engine = Stacked(model, loss)
         obstacle = _obstacle(engine, data)
         if obstacle is None:
-            stepper = engine.optimizer(optimizer, **options)
-            if type(stepper) in optimizers.ELEMENTWISE or model.batched:
+            stepper = engine.optimizer(recipe)
+            if type(stepper) in ELEMENTWISE or model.batched:
                 return engine, stepper
         elif model.batched:
             raise ValueError(
                 f"batched is True, but {obstacle}; leave it out, and the members are trained one by one"
             )
     engine = OneByOne(model, loss)
-    return engine, engine.optimizer(optimizer, **options)
+    return engine, engine.optimizer(recipe)
 
 
 def _obstacle(engine: Stacked, data: Sequence[Examples]) -> str | None:
@@ -381,6 +320,11 @@ def _obstacle(engine: Stacked, data: Sequence[Examples]) -> str | None:
         engine.eval()
         engine.restore(before, engine.going_on)
     return None
+
+
+def _trainable(model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that are not frozen."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def _modes(model: nn.Module, *, training: bool) -> list[tuple[nn.Module, bool]] | None:

@@ -16,14 +16,14 @@ from ddl.checks import whole_number
 from ddl.datasets import Dataset
 from ddl.environment import base_seed
 from ddl.progress import progress
-from ddl.training import checks, engines, optimizers
+from ddl.training import checks, engines
 from ddl.training.batches import Batches, Pair
 from ddl.training.callbacks.base import Callback, Run, notify
 from ddl.training.engines import Engine
 from ddl.training.ensemble import Ensemble
 from ddl.training.history import History
 from ddl.training.measures import METRICS, Measure
-from ddl.training.optimizers import OptimizerFactory, PerMemberNumber
+from ddl.training.optimizers import OptimizerFactory, PerMemberNumber, Recipe, is_per_member
 from ddl.training.per_member import Examples, PerMember, examples
 
 Data = Dataset | Pair | PerMember
@@ -135,7 +135,8 @@ def fit(
     if validation is not None:
         data["validation"] = examples("validation", validation, members)
         checks.same_kind(*(values.kind for values in data.values()))
-    optimizers.check(optimizer, lr, weight_decay, fused, members)
+    recipe = Recipe(optimizer, lr, weight_decay, fused)
+    recipe.check(members)
 
     device = next(model.parameters()).device if device is None else torch.device(device)
     model.to(device)
@@ -146,9 +147,7 @@ def fit(
         model.eval()
         for values in data.values():
             _fit_together(model, loss, values)
-        engine, stepper = engines.prepare(
-            model, loss, data.values(), optimizer, batch_size, lr=lr, weight_decay=weight_decay, fused=fused
-        )
+        engine, stepper = engines.prepare(model, loss, list(data.values()), recipe, batch_size)
         names = ["loss", *metrics]
         if validation is not None:
             names += ["val_loss", *(f"val_{name}" for name in metrics)]
@@ -161,7 +160,7 @@ def fit(
             generators=[np.random.default_rng([base_seed(), one]) for one in engine.seeds(seeds)],
             callbacks=callbacks,
             steps_per_epoch=math.ceil(data["train"].most_examples / (batch_size or math.inf)) or 1,
-            describe=partial(_describe, model, loss, stepper, lr, weight_decay, batch_size, seeds, data),
+            describe=partial(_describe, model, loss, stepper, recipe, batch_size, seeds, data),
         )
         own = {name: engine.data(values) for name, values in data.items()}
         with contextlib.ExitStack() as exits:
@@ -291,7 +290,7 @@ def _mean(losses: Sequence[float] | np.ndarray, sizes: Sequence[int | np.ndarray
 
 def _seeds(seed: int | Sequence[int], members: int | None) -> list[int]:
     """Return the seed, or that of each member."""
-    if not optimizers.is_per_member(seed):
+    if not is_per_member(seed):
         return [whole_number("seed", seed, at_least=0)] * (members or 1)
     if members is None:
         raise TypeError(f"seed is {seed!r}; give one number, or train an Ensemble with one per member")
@@ -304,8 +303,7 @@ def _describe(
     model: nn.Module,
     loss: Measure,
     optimizer: torch.optim.Optimizer,
-    lr: PerMemberNumber | None,
-    weight_decay: PerMemberNumber,
+    recipe: Recipe,
     batch_size: int | None,
     seeds: Sequence[int],
     data: Mapping[str, Examples],
@@ -315,8 +313,8 @@ def _describe(
         "model": ", ".join(f"{name} {tuple(values.shape)}" for name, values in model.state_dict().items()),
         "loss": getattr(loss, "__name__", repr(loss)),
         "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
-        "lr": str(lr),
-        "weight_decay": str(weight_decay),
+        "lr": str(recipe.lr),
+        "weight_decay": str(recipe.weight_decay),
         "batch_size": str(batch_size),
         "seed": f"{sorted(set(seeds))}, base seed {base_seed()}",
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -49,38 +50,94 @@ ELEMENTWISE = (
 """Optimisers that change each number by its own gradients only, so that members may share a tensor."""
 
 
-def check(
-    optimizer: str | OptimizerFactory,
-    lr: PerMemberNumber | None,
-    weight_decay: PerMemberNumber,
-    fused: bool,
-    members: int | None,
-) -> None:
-    """Refuse an unknown optimiser, rates and decays that it cannot have, and those that it sets itself."""
-    if isinstance(optimizer, str):
-        if optimizer not in OPTIMIZERS:
-            raise ValueError(
-                f"optimizer {optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}; "
-                "or give a function from the parameters to an optimiser"
+@dataclass(frozen=True)
+class Recipe:
+    """What an optimiser is made from: what :func:`ddl.fit` was given."""
+
+    optimizer: str | OptimizerFactory
+    lr: PerMemberNumber | None
+    weight_decay: PerMemberNumber
+    fused: bool
+
+    def check(self, members: int | None) -> None:
+        """Refuse an unknown optimiser, rates and decays that it cannot have, and a second word on them."""
+        optimizer = self.optimizer
+        if isinstance(optimizer, str):
+            if optimizer not in OPTIMIZERS:
+                raise ValueError(
+                    f"optimizer {optimizer!r} is not known; there are {', '.join(OPTIMIZERS)}; "
+                    "or give a function from the parameters to an optimiser"
+                )
+            if self.lr is None:
+                raise TypeError(f"lr is missing; give the learning rate of {optimizer!r}, as lr=0.1")
+            _numbers("lr", self.lr, members, zero=False)
+            _numbers("weight_decay", self.weight_decay, members, zero=True)
+            if self.fused and optimizer not in FUSED:
+                raise ValueError(
+                    f"fused is True, but PyTorch has no fused {optimizer!r}; it has {', '.join(FUSED)}"
+                )
+            return
+        if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer is {optimizer!r}; give a name or a function from the parameters to an optimiser"
             )
-        if lr is None:
-            raise TypeError(f"lr is missing; give the learning rate of {optimizer!r}, as lr=0.1")
-        _numbers("lr", lr, members, zero=False)
-        _numbers("weight_decay", weight_decay, members, zero=True)
-        if fused and optimizer not in FUSED:
+        if self.lr is not None or self.fused or np.any(self.weight_decay):
             raise ValueError(
-                f"fused is {fused}, but PyTorch has no fused {optimizer!r}; it has {', '.join(FUSED)}"
+                f"lr is {self.lr}, weight_decay {self.weight_decay} and fused {self.fused}, but the function "
+                "given as optimizer sets them; leave them out"
             )
-        return
-    if not callable(optimizer) or isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer is {optimizer!r}; give a name or a function from the parameters to an optimiser"
-        )
-    if lr is not None or fused or np.any(weight_decay):
-        raise ValueError(
-            f"lr is {lr}, weight_decay {weight_decay} and fused {fused}, but the function given as optimizer "
-            "sets them; leave them out"
-        )
+
+    def make(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make the optimiser of one model."""
+        return self._make(parameters, self.lr, self.weight_decay)
+
+    def make_for_groups(self, groups: Sequence[Sequence[nn.Parameter]]) -> torch.optim.Optimizer:
+        """Make one optimiser of many models, each a group with its own rate and decay."""
+        if not isinstance(self.optimizer, str):
+            return self.make(list(itertools.chain(*groups)))
+        rates, decays = (np.broadcast_to(value, len(groups)) for value in (self.lr, self.weight_decay))
+        own = [
+            {"params": parameters, "lr": float(rate), "weight_decay": float(decay)}
+            for parameters, rate, decay in zip(groups, rates, decays, strict=True)
+        ]
+        return self._make(own, float(rates.max()), 0.0)
+
+    def make_for_stack(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make one optimiser of stacked parameters, in which each member has its own rate and decay.
+
+        PyTorch's optimiser takes each step with the largest of the rates. In all optimisers of
+        :data:`OPTIMIZERS` a step is proportional to the rate, so that of member i is then scaled by its share
+        of the largest rate. A weight decay of its own is applied before the step, as PyTorch does: to the
+        parameters for ``"adamw"``, to the gradients for all others. The result is that of separate training
+        to rounding; to the bit if all members have the same rate and decay.
+        """
+        own_rate, own_decay = is_per_member(self.lr), is_per_member(self.weight_decay)
+        lr = float(np.max(self.lr)) if own_rate else self.lr
+        made = self._make(parameters, lr, 0.0 if own_decay else self.weight_decay)
+        shares = np.asarray(self.lr, dtype=float) / lr if own_rate else 1.0
+        if own_decay:
+            _decay(made, parameters, self.optimizer == "adamw", shares, np.asarray(self.weight_decay, float))
+        if own_rate:
+            _scale(made, parameters, shares)
+        return made
+
+    def _make(
+        self,
+        parameters: Sequence[nn.Parameter] | Sequence[dict[str, object]],
+        lr: float | None,
+        weight_decay: float,
+    ) -> torch.optim.Optimizer:
+        """Make the optimiser of a name or of a function."""
+        if isinstance(self.optimizer, str):
+            # Only where it was asked for: False would also rule out PyTorch's own choice for a GPU.
+            options = {"fused": True} if self.fused else {}
+            return OPTIMIZERS[self.optimizer](parameters, lr=lr, weight_decay=weight_decay, **options)
+        made = self.optimizer(parameters)
+        if not isinstance(made, torch.optim.Optimizer):
+            raise TypeError(
+                f"optimizer returned {made!r}; give a function that returns a torch.optim.Optimizer"
+            )
+        return made
 
 
 def _numbers(name: str, value: PerMemberNumber, members: int | None, *, zero: bool) -> None:
@@ -101,74 +158,45 @@ def is_per_member(value: object) -> bool:
     return isinstance(value, Sequence | np.ndarray | torch.Tensor) and not isinstance(value, str)
 
 
-def make(
-    optimizer: str | OptimizerFactory,
-    parameters: list[nn.Parameter] | list[dict[str, Any]],
-    *,
-    lr: float | None,
-    weight_decay: float,
-    fused: bool,
-) -> torch.optim.Optimizer:
-    """Make the optimiser of a name or of a function."""
-    if isinstance(optimizer, str):
-        # Only where it was asked for: False would also rule out PyTorch's own choice for a GPU.
-        options = {"fused": True} if fused else {}
-        return OPTIMIZERS[optimizer](parameters, lr=lr, weight_decay=weight_decay, **options)
-    made = optimizer(parameters)
-    if not isinstance(made, torch.optim.Optimizer):
-        raise TypeError(f"optimizer returned {made!r}; give a function that returns a torch.optim.Optimizer")
-    return made
+def _along(parameter: nn.Parameter, values: np.ndarray | float) -> torch.Tensor:
+    """Return one number per member in the shape that broadcasts against a stacked parameter's."""
+    tensor = torch.as_tensor(values, dtype=parameter.dtype).to(parameter.device)
+    return tensor.reshape(-1, *[1] * (parameter.ndim - 1))
 
 
-def make_for_members(
-    optimizer: str,
-    parameters: list[nn.Parameter],
-    *,
-    lr: PerMemberNumber,
-    weight_decay: PerMemberNumber,
-    fused: bool,
-) -> torch.optim.Optimizer:
-    """Make an optimiser of stacked parameters that gives each member its own rate and decay.
-
-    PyTorch's optimiser takes each step with the largest of the rates. In all optimisers of
-    :data:`OPTIMIZERS` a step is proportional to the rate, so that of member i is then scaled by its share of
-    the largest rate. A weight decay of its own is applied before the step, as PyTorch does: to the parameters
-    for ``"adamw"``, to the gradients for all others. The result is that of separate training to rounding.
-    """
-    rates = np.atleast_1d(np.asarray(lr, dtype=float))
-    own_decay = is_per_member(weight_decay)
-    made = make(
-        optimizer,
-        parameters,
-        lr=float(rates.max()),
-        weight_decay=0.0 if own_decay else float(weight_decay),
-        fused=fused,
-    )
-    shares = rates / rates.max()
-    decays = np.asarray(weight_decay, dtype=float)
-    before: list[torch.Tensor] = []
+def _decay(
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[nn.Parameter],
+    decoupled: bool,
+    shares: np.ndarray | float,
+    decays: np.ndarray,
+) -> None:
+    """Make an optimiser apply a weight decay per member before each of its steps."""
     gradients: list[torch.Tensor | None] = []
 
-    def along(parameter: nn.Parameter, values: np.ndarray) -> torch.Tensor:
-        """Return one number per member in the shape that broadcasts against a parameter's."""
-        values = torch.as_tensor(values, dtype=parameter.dtype).to(parameter.device)
-        return values.reshape(-1, *[1] * (parameter.ndim - 1))
-
     @torch.no_grad()
-    def decay(stepper: torch.optim.Optimizer, *_: object) -> None:
-        rate = stepper.param_groups[0]["lr"]
+    def apply(stepper: torch.optim.Optimizer, *_: object) -> None:
+        rates = stepper.param_groups[0]["lr"] * shares
         gradients[:] = [parameter.grad for parameter in parameters]
         for parameter in parameters:
             if parameter.grad is None:
                 continue
-            if optimizer == "adamw":
-                parameter.mul_(along(parameter, 1 - rate * shares * decays))
+            if decoupled:
+                parameter.mul_(_along(parameter, 1 - rates * decays))
             else:
-                parameter.grad = torch.addcmul(parameter.grad, parameter, along(parameter, decays))
+                parameter.grad = torch.addcmul(parameter.grad, parameter, _along(parameter, decays))
 
     def put_gradients_back(*_: object) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
+
+    optimizer.register_step_pre_hook(apply)
+    optimizer.register_step_post_hook(put_gradients_back)
+
+
+def _scale(optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter], shares: np.ndarray) -> None:
+    """Make an optimiser take only a share of each of its steps, another one for each member."""
+    before: list[torch.Tensor] = []
 
     @torch.no_grad()
     def remember(*_: object) -> None:
@@ -177,12 +205,7 @@ def make_for_members(
     @torch.no_grad()
     def scale(*_: object) -> None:
         for parameter, old in zip(parameters, before, strict=True):
-            torch.lerp(old, parameter, along(parameter, shares), out=parameter)
+            torch.lerp(old, parameter, _along(parameter, shares), out=parameter)
 
-    if own_decay:
-        made.register_step_pre_hook(decay)
-        made.register_step_post_hook(put_gradients_back)
-    if (shares != 1).any():
-        made.register_step_pre_hook(remember)
-        made.register_step_post_hook(scale)
-    return made
+    optimizer.register_step_pre_hook(remember)
+    optimizer.register_step_post_hook(scale)
