@@ -21,7 +21,7 @@ Examples
 True
 """
 
-from ddl.training.callbacks import Callback, EarlyStopping, Run, Snapshots
+from ddl.training.callbacks import Callback, Checkpoint, EarlyStopping, Run, Snapshots
 from ddl.training.ensemble import Ensemble
 from ddl.training.groups import fit_many
 from ddl.training.history import History
@@ -34,6 +34,7 @@ __all__ = [
     "METRICS",
     "OPTIMIZERS",
     "Callback",
+    "Checkpoint",
     "EarlyStopping",
     "Ensemble",
     "History",
