@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -10,7 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import NullLocator
 
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, INK, GREY = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#1f2933", "#6b7580",
@@ -290,6 +292,33 @@ def panels(
     for ax in axes[0]:
         ax.locator_params(nbins=5)  # panels are small, and ticks are most of the time that a frame takes
     return figure, axes[0]
+
+
+def decades(axis: Axis, exponents: Iterable[int]) -> None:
+    """Put the ticks of a logarithmic axis at powers of ten, labelled in plain text, and no others between.
+
+    matplotlib sets such labels as formulas, anew in every figure, which takes a third of the time of a frame.
+
+    Parameters
+    ----------
+    axis
+        Such as ``ax.xaxis``.
+    exponents
+        The powers, as whole numbers.
+
+    Examples
+    --------
+    >>> _, ax = plt.subplots()
+    >>> _ = ax.semilogy([1e-8, 1, 1e8])
+    >>> decades(ax.yaxis, [-8, 0, 8])
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['10⁻⁸', '1', '10⁸']
+    """
+    powers = {n: 10.0**n for n in exponents}
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    labels = [f"{at:g}" if -3 < n < 4 else f"10{str(n).translate(raised)}" for n, at in powers.items()]
+    axis.set_ticks(list(powers.values()), labels)
+    axis.set_minor_locator(NullLocator())
 
 
 def _axes(ax: Axes | None) -> Axes:

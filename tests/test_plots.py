@@ -495,3 +495,22 @@ def test_panels_have_the_size_and_options_that_are_asked_for():
     assert axes.shape == (2,)
     axes[0].set_ylim(3, 4)
     assert axes[1].get_ylim() == (3, 4)
+
+
+def test_decades_are_ticks_in_plain_text():
+    _, ax = plt.subplots()
+    ax.loglog([1e-12, 1e5], [1e-12, 1e5])
+    plots.decades(ax.yaxis, [-12, -2, 0, 1, 4])
+    assert ax.get_yticks() == pytest.approx([1e-12, 0.01, 1, 10, 1e4])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["10⁻¹²", "0.01", "1", "10", "10⁴"]
+
+
+def test_decades_leave_no_ticks_between_and_the_other_axis_alone():
+    _, ax = plt.subplots()
+    ax.loglog([1e-6, 1], [1e-2, 1])
+    before = ax.get_xticks()
+    plots.decades(ax.yaxis, range(-2, 1))
+    ax.figure.canvas.draw()
+    assert len(ax.yaxis.get_minorticklocs()) == 0
+    assert ax.get_xticks() == pytest.approx(before)
+    assert len(ax.xaxis.get_minorticklocs()) > 0
