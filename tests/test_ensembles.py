@@ -360,18 +360,51 @@ def test_an_error_in_the_middle_of_an_epoch_changes_no_member_that_has_stopped()
     assert not same(state(ensemble.member(1)), state(fails.then.member(1)))
 
 
-@pytest.mark.parametrize("batched", [True, False])
-def test_dropout_draws_for_each_member(batched):
-    def make():
-        return nn.Sequential(MLP((2, 30, 30), seed=0), nn.Dropout(0.5), nn.Linear(30, 2))
+class Dropping(nn.Module):
+    """Dropout, but no sequence of layers."""
 
-    torch.manual_seed(0)
-    models = [make()] * 3
-    ensemble = Ensemble(models, batched=batched)
+    def __init__(self):
+        super().__init__()
+        self.net, self.last = MLP((2, 30, 30), seed=0), nn.Linear(30, 2)
+
+    def forward(self, x):
+        return self.last(nn.functional.dropout(self.net(x), 0.5, training=self.training))
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize(
+    "make", [Dropping, lambda: nn.Sequential(MLP((2, 30, 30), seed=0), nn.Dropout(0.5), nn.Linear(30, 2))]
+)
+def test_dropout_draws_for_each_member(make, batched):
+    ensemble = Ensemble([make()] * 3, batched=batched)
     train(ensemble, epochs=1)
-    weights = ensemble.stacked[2].weight
+    weights = list(ensemble.parameters())[-2]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
+    assert torch.equal(ensemble.eval()(moons().x), ensemble(moons().x))
+
+
+def test_members_that_have_stopped_are_skipped_one_by_one():
+    calls = []
+
+    class Counting(MLP):
+        def forward(self, x):
+            if self.training:
+                calls.append(self)
+            return super().forward(x)
+
+    class StopSome(ddl.training.Callback):
+        def on_epoch_end(self, run):
+            if run.epoch == 2:
+                run.stop(np.array([True, False]))
+
+    train(
+        Ensemble([Counting((2, 2)), Counting((2, 2))], batched=False),
+        epochs=5,
+        batch_size=35,
+        callbacks=[StopSome()],
+    )
+    assert len(calls) == 2 * (2 + 5)
 
 
 # How steps are taken

@@ -324,14 +324,31 @@ def test_an_epoch_with_a_loss_that_is_not_finite_is_undone():
         if not model.training:
             return output.sum()
         steps.append(values(model))
-        return output.sum() * (math.nan if len(steps) == 4 else 1.0)
+        return output.sum() * (math.nan if len(steps) == 3 else 1.0)
 
     history = fit(model, (x, x), loss=loss, epochs=5, lr=0.1, batch_size=2)
     assert history.diverged == 2
     assert math.isnan(history.final("loss"))
-    assert len(steps) == 4  # the run ended there
-    assert same(values(model), steps[2])  # the beginning of the second epoch
-    assert not same(steps[3], steps[2])
+    assert len(steps) == 3  # the run ended there, in the middle of the second epoch
+    assert same(values(model), steps[2])
+    assert not same(steps[2], steps[1])
+
+
+def test_an_epoch_that_began_well_is_undone_too():
+    x = torch.ones(6, 1)
+    model = nn.Linear(1, 1)
+    steps = []
+
+    def loss(output, y):
+        if not model.training:
+            return output.sum()
+        steps.append(values(model))
+        return output.sum() * (math.inf if len(steps) == 5 else 1.0)
+
+    history = fit(model, (x, x), loss=loss, epochs=5, lr=0.1, batch_size=2)
+    assert (history.diverged, len(steps)) == (2, 5)
+    assert same(values(model), steps[3])  # the beginning of the epoch, not of the last step
+    assert not same(steps[4], steps[3])
 
 
 def test_parameters_that_overflow_are_set_back_to_the_beginning_of_the_epoch():

@@ -75,8 +75,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, run: Run) -> None:
         """Remember the best epoch; stop the run, or those members, whose best epoch is long ago."""
         value = np.asarray(run.history.final(self.monitor))
-        going_on = run.history.going_on
-        better = (value < self.best if self.mode == "min" else value > self.best) & going_on
+        better = np.asarray(value < self.best if self.mode == "min" else value > self.best)
         if better.any():
             self.best = np.where(better, value, self.best)[()]
             self.best_epoch = np.where(better, run.epoch, self.best_epoch)[()]
