@@ -1,0 +1,1 @@
+"""How long training takes with the book's package, and with what people would use instead."""
