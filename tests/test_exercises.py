@@ -9,7 +9,7 @@ import pytest
 import torch
 from verdicts import assert_hint
 
-from ddl.exercises import perceptron
+from ddl.exercises import backprop, perceptron
 from ddl.exercises.verdict import Hint, checker
 
 # Verdicts
@@ -72,6 +72,8 @@ def test_a_checker_keeps_its_name_and_its_description():
 NUMBERS = {
     perceptron.and_gate: ([1.0, 1.0], -1.5),
     perceptron.parity: (np.ones((3, 3)), [-0.5, -1.5, -2.5], [1, -1, 1], -0.5),
+    backprop.first_slope: (15.0,),
+    backprop.pieces_of_pieces: (10, 10),
 }
 FUNCTIONS = [
     perceptron.mistake_bound,
@@ -80,8 +82,20 @@ FUNCTIONS = [
     perceptron.collapse,
     perceptron.silu_slope,
     perceptron.separable_labellings,
+    backprop.sigmoid_backward,
+    backprop.sweep,
+    backprop.centre_and_weigh_backward,
+    backprop.multiplications,
+    backprop.spread,
+    backprop.fold,
 ]
-NAMES = {perceptron.and_gate: ["w", "b"], perceptron.parity: ["W", "b", "v", "c"]}
+NAMES = {
+    perceptron.and_gate: ["w", "b"],
+    perceptron.parity: ["W", "b", "v", "c"],
+    backprop.first_slope: ["slope"],
+    backprop.pieces_of_pieces: ["pieces", "smaller"],
+}
+WORDS = [backprop.order_back]
 EACH_ANSWER = pytest.mark.parametrize(
     ("check", "place"),
     [
@@ -110,9 +124,12 @@ def dots(*_):
 
 def test_every_checker_is_tested_here():
     public = {
-        value for name, value in vars(perceptron).items() if callable(value) and hasattr(value, "__wrapped__")
+        value
+        for module in (backprop, perceptron)
+        for value in vars(module).values()
+        if callable(value) and hasattr(value, "__wrapped__")
     }
-    assert public == {*NUMBERS, *FUNCTIONS}
+    assert public == {*NUMBERS, *FUNCTIONS, *WORDS}
     assert all(check.__doc__ for check in public)
 
 
@@ -198,8 +215,11 @@ def test_a_function_with_other_arguments_is_shown_the_error(check):
         (perceptron.feature, "Your feature"),
         (perceptron.silu_slope, "Your slope"),
         (perceptron.separable_labellings, "Your count"),
+        (backprop.sigmoid_backward, "Your gradient"),
+        (backprop.multiplications, "Your counts"),
+        (backprop.spread, "Your spread"),
     ],
-    ids=["mistake_bound", "feature", "silu_slope", "separable_labellings"],
+    ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_a_function_that_returns_no_numbers_is_said(check, name, value):
     assert_hint(check(lambda *_: value), f"{name} is {value!r}; numbers are wanted.")

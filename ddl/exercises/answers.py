@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -78,6 +78,33 @@ def number(name: str, value: object) -> float:
     if found.size != 1:
         raise Hint(f"{name} has shape {found.shape}; one number is wanted.")
     return found.item()
+
+
+def several(names: Sequence[str], value: object) -> Sequence[object]:
+    """Return an answer that consists of several parts.
+
+    Parameters
+    ----------
+    names
+        What the exercise calls the parts.
+    value
+        The answer, a list or a tuple.
+
+    Returns
+    -------
+    sequence of object
+        The parts.
+
+    Raises
+    ------
+    Hint
+        If these are not as many.
+    """
+    if isinstance(value, list | tuple) and len(value) == len(names):
+        return value
+    count = {2: "two", 3: "three"}[len(names)]
+    wanted = f"{', '.join(names[:-1])} and {names[-1]}"
+    raise Hint(f"Return {count} things, {wanted}; your function returns {type(value).__name__}.")
 
 
 def result_of(function: Callable[..., object], *arguments: object) -> object:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ddl.exercises.answers import array, number, result_of
+from ddl.exercises.answers import array, number, result_of, several
 from ddl.exercises.verdict import Hint, checker
 
 
@@ -102,9 +102,7 @@ def logistic_step(
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(40, 3)), rng.integers(0, 2, size=40)
     w, b, rate = np.array([0.5, -1.0, 2.0]), 0.3, 0.1
-    given = result_of(function, w.copy(), b, x.copy(), y.copy(), rate)
-    if not isinstance(given, list | tuple) or len(given) != 2:
-        raise Hint(f"Return two things, the new w and b; your function returns {type(given).__name__}.")
+    given = several(("the new w", "b"), result_of(function, w.copy(), b, x.copy(), y.copy(), rate))
     moved = np.append(array("w", given[0], (3,)) - w, number("b", given[1]) - b)
 
     def move(y_hat: np.ndarray) -> np.ndarray:
@@ -186,8 +184,7 @@ def collapse(function: Callable[[list[nn.Linear]], tuple[torch.Tensor, torch.Ten
                     "matrix of a later layer stands further left."
                 ) from error
             wanted = nn.Sequential(*layers)(x).double().numpy()
-        if not isinstance(given, list | tuple) or len(given) != 2:
-            raise Hint(f"Return two things, W and b; your function returns {type(given).__name__}.")
+        given = several(("W", "b"), given)
         weight = array("W", given[0])
         if weight.shape != (sizes[-1], sizes[0]):
             raise Hint(
