@@ -16,7 +16,7 @@ from runs import moons, network, train
 from torch import nn
 
 from ddl.models import MLP
-from ddl.training import Callback, Checkpoint, EarlyStopping, Ensemble, Snapshots
+from ddl.training import Callback, Checkpoint, EarlyStopping, Ensemble, Schedule, Snapshots, Statistics
 
 EPOCHS = 7
 DATA = moons()
@@ -69,16 +69,37 @@ CASES = {
     "Adam, dropout, batch norm": (dropping, list, mini_batches(optimizer="adam", weight_decay=0.01)),
     "a NumPy rate": (network, list, mini_batches(optimizer="adamw", lr=np.float64(0.1))),
     "early stopping": (network, lambda: [EarlyStopping(2)], mini_batches(optimizer="adam", lr=2.0)),
+    "schedule by epoch": (
+        network,
+        lambda: [Schedule("multistep", milestones=[1, 3], warmup=2)],
+        mini_batches(optimizer="momentum"),
+    ),
+    "schedule by step": (
+        network,
+        lambda: [Schedule("cosine", warmup=3, per="step", T_max=40)],
+        mini_batches(optimizer="adam"),
+    ),
+    "one cycle": (
+        network,
+        lambda: [Schedule(torch.optim.lr_scheduler.OneCycleLR, per="step", max_lr=0.3, total_steps=100)],
+        mini_batches(optimizer="momentum"),
+    ),
+    "statistics": (network, lambda: [Statistics(every=2, activations=moons())], mini_batches()),
     "snapshots": (network, lambda: [Snapshots(every=2)], mini_batches()),
     "diverging": (network, list, {"loss": nn.MSELoss(), "data": (DATA.x, 100 * DATA.x), "lr": 1e4}),
     "ensemble, stacked": (
         ensemble,
-        lambda: [EarlyStopping(2), Snapshots(every=3)],
+        lambda: [
+            Schedule("step", step_size=2, gamma=0.5),
+            EarlyStopping(2),
+            Snapshots(every=3),
+            Statistics(every=1),
+        ],
         mini_batches(optimizer="adam", lr=[0.9, 0.01, 0.1], weight_decay=[0.0, 0.1, 0.2], seed=[1, 2, 3]),
     ),
     "ensemble, one by one": (
         lambda seed: ensemble(seed, batched=False),
-        lambda: [EarlyStopping(2)],
+        lambda: [EarlyStopping(2), Schedule("exponential", gamma=0.9)],
         mini_batches(optimizer="momentum", lr=[0.9, 0.01, 0.1], weight_decay=[0.0, 0.1, 0.2]),
     ),
     "ensemble, some diverging": (
@@ -98,6 +119,18 @@ def run(case, *, seed=0, epochs=EPOCHS, more=()):
     return model, history, callbacks, torch.get_rng_state()
 
 
+def assert_same_state(first, second):
+    assert type(first) is type(second)
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        first, second = list(first.values()), list(second.values())
+    if isinstance(first, list):
+        for ours, theirs in zip(first, second, strict=True):
+            assert_same_state(ours, theirs)
+    else:
+        np.testing.assert_array_equal(first, second)
+
+
 def assert_equal(first, second):
     """Compare what two runs leave behind, bit for bit."""
     for ours, theirs in zip(first[0].state_dict().values(), second[0].state_dict().values(), strict=True):
@@ -107,7 +140,7 @@ def assert_equal(first, second):
         np.testing.assert_array_equal(first[1][name], second[1][name])
     assert (first[1].stopped, first[1].diverged) == (second[1].stopped, second[1].diverged)
     for ours, theirs in zip(first[2], second[2], strict=True):
-        torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=0)
+        assert_same_state(ours.state_dict(), theirs.state_dict())
     assert torch.equal(first[3], second[3])
 
 
@@ -296,6 +329,23 @@ def test_another_kind_of_ensemble_is_refused(tmp_path):
         train(Ensemble([network(), network()], batched=False), callbacks=Checkpoint(path, resume=True))
     with pytest.raises(ValueError, match=r"seed was \[0\].*, now it is \[4, 5\]"):
         train(Ensemble([network(), network()]), seed=[4, 5], callbacks=Checkpoint(path, resume=True))
+
+
+def test_another_schedule_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    train(epochs=3, callbacks=[Checkpoint(path), Schedule("cosine", warmup=1)])
+    model = network(seed=9)
+    for schedule in (
+        Schedule("cosine"),
+        Schedule("linear", warmup=1),
+        Schedule("cosine", warmup=1, eta_min=0.1),
+    ):
+        with pytest.raises(ValueError, match=r"schedule was \(cosine, .*\), now it is \(.*\); go on"):
+            train(model, epochs=3, callbacks=[Checkpoint(path, resume=True), schedule])
+    # A longer run would be another curve, and not the rest of the same one.
+    with pytest.raises(ValueError, match=r"warmup 1, 3 epochs\), now it is .*warmup 1, 5 epochs\)"):
+        train(model, epochs=5, callbacks=[Checkpoint(path, resume=True), Schedule("cosine", warmup=1)])
+    assert torch.equal(model.output.weight, network(seed=9).output.weight)
 
 
 def test_a_callback_that_refuses_its_state_leaves_the_model_alone(tmp_path):

@@ -21,7 +21,18 @@ Examples
 True
 """
 
-from ddl.training.callbacks import Callback, Checkpoint, EarlyStopping, Run, Snapshots
+from ddl.training.activations import activation_statistics
+from ddl.training.callbacks import (
+    SCHEDULES,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    Run,
+    Schedule,
+    Snapshots,
+    Statistics,
+    TensorBoard,
+)
 from ddl.training.ensemble import Ensemble
 from ddl.training.groups import fit_many
 from ddl.training.history import History
@@ -33,6 +44,7 @@ from ddl.training.per_member import PerMember
 __all__ = [
     "METRICS",
     "OPTIMIZERS",
+    "SCHEDULES",
     "Callback",
     "Checkpoint",
     "EarlyStopping",
@@ -40,8 +52,12 @@ __all__ = [
     "History",
     "PerMember",
     "Run",
+    "Schedule",
     "Snapshots",
+    "Statistics",
+    "TensorBoard",
     "accuracy",
+    "activation_statistics",
     "binary_cross_entropy",
     "fit",
     "fit_many",

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from ddl.checks import whole_number
 from ddl.training.callbacks.base import Callback, Run, State, copy_of_state
+from ddl.training.callbacks.due import Due
 from ddl.training.ensemble import state_of_member
 
 
@@ -40,24 +40,18 @@ class Snapshots(Callback):
     """
 
     def __init__(self, *, every: int | None = None, at: Iterable[int] | None = None) -> None:
-        if (every is None) == (at is None):
-            raise TypeError(f"every={every} and at={at}; give one of them, as Snapshots(every=10)")
-        self.every = None if every is None else whole_number("every", every, at_least=1)
-        self.at = None if at is None else sorted(set(at))
+        self.due = Due("snapshots", 0, every=every, at=at)
         self._states: dict[int, State] = {}
 
     def on_start(self, run: Run) -> None:
         """Forget an earlier run, and take epoch 0."""
-        if self.at is not None and not all(0 <= epoch <= run.epochs for epoch in self.at):
-            raise ValueError(
-                f"snapshots at epochs {self.at} of a run from epoch 0 to {run.epochs}; leave the others out"
-            )
+        self.due.check(run.epochs)
         self._states = {}
         self.on_epoch_end(run)
 
     def on_epoch_end(self, run: Run) -> None:
         """Take a snapshot where one is due."""
-        if run.epoch in self.at if self.at is not None else run.epoch % self.every == 0:
+        if run.epoch in self.due:
             self._states[run.epoch] = copy_of_state(run.model, device="cpu")
 
     @property
