@@ -45,8 +45,8 @@ def preface(results: dict[str, Any]) -> str:
         f"{machine['processor']} ({machine['vector_instructions']}), {machine['cores']} cores, "
         f"{machine['system']}, Python {machine['python']}; {versions}. Started {machine['started']}"
         + (f" with {machine['load']:.1f} processes at work." if machine["load"] is not None else "."),
-        f"Medians of {settings['repeats']} repeats, on {settings['threads']} thread(s) where nothing else is "
-        "said. In each repeat all contestants train once, warm, in an order that rotates; ratios are medians "
+        f"Medians of {plural(settings['repeats'], 'repeat')}, on {plural(settings['threads'], 'thread')} where "
+        "nothing else is said. In each repeat all contestants train once, warm, in an order that rotates; ratios are medians "
         "of the ratios within a repeat, with their range. Time is that of the whole training divided by its "
         "epochs: without imports, loading data and building networks; with whatever else a contestant does "
         "once it is told to train.",
@@ -60,7 +60,7 @@ def facts(case: dict[str, Any]) -> str:
     """Return a line on sizes."""
     return (
         f"{case['train_rows']} rows to train on and {case['test_rows']} to test with, batches of "
-        f"{case['batch_size']}, Adam, {case['epochs']} epochs of {case['steps_per_epoch']} steps."
+        f"{case['batch_size']}, Adam, {plural(case['epochs'], 'epoch')} of {plural(case['steps_per_epoch'], 'step')}."
     )
 
 
@@ -143,7 +143,7 @@ def scaling(measured: Sequence[dict[str, Any]]) -> str:
     """Return the table of steps with several numbers of networks."""
     head = [
         "rows a step",
-        *(f"{members} networks" for members in measured[0]["members"]),
+        *(plural(members, "network") for members in measured[0]["members"]),
         "overhead",
         "per network",
         "largest deviation",
@@ -245,6 +245,17 @@ def number(value: float) -> str:
     """
     decimals = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:.{decimals}f}"
+
+
+def plural(count: int, word: str) -> str:
+    """Return how many there are of something.
+
+    Examples
+    --------
+    >>> plural(1, "step"), plural(8, "step")
+    ('1 step', '8 steps')
+    """
+    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def ranged(values: dict[str, float]) -> str:
