@@ -45,11 +45,11 @@ def preface(results: dict[str, Any]) -> str:
         f"{machine['processor']} ({machine['vector_instructions']}), {machine['cores']} cores, "
         f"{machine['system']}, Python {machine['python']}; {versions}. Started {machine['started']}"
         + (f" with {machine['load']:.1f} processes at work." if machine["load"] is not None else "."),
-        f"Medians of {plural(settings['repeats'], 'repeat')}, on {plural(settings['threads'], 'thread')} where "
-        "nothing else is said. In each repeat all contestants train once, warm, in an order that rotates; ratios are medians "
-        "of the ratios within a repeat, with their range. Time is that of the whole training divided by its "
-        "epochs: without imports, loading data and building networks; with whatever else a contestant does "
-        "once it is told to train.",
+        f"Medians of {plural(settings['repeats'], 'repeat')}, on {plural(settings['threads'], 'thread')} "
+        "where nothing else is said. In each repeat all contestants train once, warm, in an order that "
+        "rotates; ratios are medians of the ratios within a repeat, with their range. Time is that of the "
+        "whole training divided by its epochs: without imports, loading data and building networks; with "
+        "whatever else a contestant does once it is told to train.",
     ]
     if settings["quick"]:
         lines.append("**A quick run, to see that everything works: these numbers mean little.**")
@@ -60,7 +60,8 @@ def facts(case: dict[str, Any]) -> str:
     """Return a line on sizes."""
     return (
         f"{case['train_rows']} rows to train on and {case['test_rows']} to test with, batches of "
-        f"{case['batch_size']}, Adam, {plural(case['epochs'], 'epoch')} of {plural(case['steps_per_epoch'], 'step')}."
+        f"{case['batch_size']}, Adam, {plural(case['epochs'], 'epoch')} of "
+        f"{plural(case['steps_per_epoch'], 'step')}."
     )
 
 
