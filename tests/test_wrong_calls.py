@@ -12,6 +12,7 @@ from torch import nn
 
 from ddl.models import MLP
 from ddl.training import accuracy, binary_cross_entropy
+from ddl.training.checks import finite
 
 X, Y = torch.zeros(6, 2), torch.tensor([0, 1, 0, 1, 0, 1])
 TARGETS = torch.zeros(6, 1)
@@ -185,6 +186,21 @@ def test_fit_refuses_a_model_that_is_not_finite():
 )
 def test_fit_takes_what_is_unusual_and_right(model, data, loss):
     assert train(model, data, loss=loss).epochs == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3e38, 3e38], True),  # the sum overflows
+        ([3e38, 3e38, -math.inf], False),
+        ([math.inf, -math.inf], False),
+        ([1.0, math.nan], False),
+        ([1, 2], True),
+        ([1j, complex(0, math.nan)], False),
+    ],
+)
+def test_numbers_whose_sum_overflows_are_finite(values, expected):
+    assert finite(torch.tensor(values)) is expected
 
 
 def test_fit_takes_numpy_s_numbers():

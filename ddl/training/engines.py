@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ddl.training import checks
 from ddl.training.batches import Batch, Batches, Generators, Pair, Shares, of_each, of_one
 from ddl.training.ensemble import PREFIX, Ensemble, pays
 from ddl.training.measures import Measure
@@ -121,10 +122,9 @@ class Engine:
         loss
             Shape () or (members,).
         """
-        # A sum is finite only if all its terms are, and takes a third of the time. It may overflow.
-        finite = math.isfinite(loss) if isinstance(loss, float) else np.isfinite(loss).all()
         others = [copied for copied in values[1:] if copied.is_floating_point()]
-        if finite and not others and math.isfinite(values[0].sum().item()):
+        sound = math.isfinite(loss) if isinstance(loss, float) else np.isfinite(loss).all()
+        if sound and not others and checks.finite(values[0]):
             return None
         finite = np.isfinite(loss)
         for copied in (values[0], *others):
