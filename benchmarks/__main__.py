@@ -1,6 +1,7 @@
 """Measure how long training takes with the book's package, and with what people would use instead.
 
     python -m benchmarks [--quick] [--only mnist,tiled] [--repeats 5] [--json benchmarks/results.json]
+    python -m benchmarks --show benchmarks/results.json
 
 Prints tables in Markdown. The book needs none of the other packages: those that are missing are listed as not
 installed. To compare with all of them, install benchmarks/requirements.txt in an environment of its own.
@@ -90,7 +91,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, help="how often all is timed (5; with --quick 2)")
     parser.add_argument("--threads", type=int, default=1, help="threads for a single network (1)")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write all that was measured")
+    parser.add_argument("--show", type=Path, metavar="PATH", help="only print the tables of such a file")
     options = parser.parse_args(arguments)
+    if options.show:
+        print(report.markdown(json.loads(options.show.read_text(encoding="utf-8"))))
+        return
     unknown = [part for part in options.only if part not in PARTS]
     if unknown:
         parser.error(f"there is no {', '.join(unknown)} to measure; there are {', '.join(PARTS)}")

@@ -418,6 +418,8 @@ def test_the_command_prints_tables_and_writes_what_they_hold(small, tmp_path, ca
     printed, told = capsys.readouterr()
     results = json.loads(path.read_text(encoding="utf-8"))
     assert printed == report.markdown(results) + "\n"
+    command.main(["--show", str(path)])
+    assert capsys.readouterr().out == printed  # also numbers that have become strings and back
     assert "mnist: repeat 1 of 1" in told
     assert results["settings"] == {"repeats": 1, "threads": 1, "quick": True}
     assert set(results["machine"]) == {
