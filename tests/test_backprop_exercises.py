@@ -345,9 +345,12 @@ def test_the_gradients_that_are_wanted_are_those_of_autograd():
         assert [g.item() for g in found] == pytest.approx(list(right.values()))
 
 
-def test_the_random_programs_use_values_twice_and_leave_some_out():
+def test_the_random_programs_add_and_multiply_use_values_twice_and_leave_some_out():
     programs = list(sweeps.random_programs(20))
-    assert any(a[0][0] == a[1][0] for operations, _ in programs for _, a in operations)
+    arguments = [arguments for operations, _ in programs for _, arguments in operations]
+    assert any(first[0] == second[0] for first, second in arguments)
+    sums = sum(first[1] == second[1] == 1 for first, second in arguments)
+    assert 30 < sums < 70 < len(arguments) == 100
     assert any(len(sweeps.by_paths(operations, output)) < 8 for operations, output in programs)
 
 

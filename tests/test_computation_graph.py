@@ -305,6 +305,32 @@ def test_a_tensor_made_inside_may_ask_for_gradients():
     assert graph.node("w").gradient == 3
 
 
+def test_requests_of_the_function_reach_its_own_tensors():
+    seen, kept = [], []
+
+    def function(x):
+        h = x * 2
+        h.retain_grad()
+        h.register_hook(lambda gradient: seen.append(gradient.item()))
+        h.grad = torch.tensor(7.0, dtype=torch.float64)
+        kept.append(h)
+        frozen.requires_grad_(False)
+        return h * 5 + frozen
+
+    x, frozen = scalars(3.0, 1.0)
+    graph = trace(function, x)
+    assert labels(graph) == ["x", "× 2", "× 5", "constant", "+"]
+    assert seen == [5]
+    assert kept[0].retains_grad
+    assert kept[0].grad == 7 + 5  # what was there, and what the backward pass brings
+
+
+def test_a_single_number_that_is_spread_has_no_local_derivative():
+    graph = trace(lambda x: x * torch.ones(3), torch.tensor(2.0, requires_grad=True))
+    assert graph.edges[0].derivative is None
+    assert graph.edges[0].contribution == 3
+
+
 def test_a_function_may_use_what_was_computed_before():
     (w,) = scalars(2.0)
     h = w * 5
@@ -409,6 +435,12 @@ def test_names_come_from_parameters_results_modules_and_the_reader():
         ("2.weight", "parameter"), ("2.bias", "parameter"), ("o", "operation"), ("y", "constant"),
         ("$L$", "operation"),
     ]  # fmt: skip
+
+
+def test_the_names_of_the_reader_go_before_all_others():
+    x = torch.tensor(2.0, requires_grad=True)
+    graph = trace(lambda x: {"input": x, "y": x * 2}, x, names={"ξ": x})
+    assert labels(graph) == ["ξ", "y"]
 
 
 def test_leaves_without_a_name_are_called_by_their_kind():
@@ -536,10 +568,9 @@ def test_a_graph_of_sixty_nodes_is_allowed_and_no_larger_one():
 def test_a_tensor_computed_from_another_input_before_is_refused():
     (x,) = scalars(3.0)
     h = x * 2
-    with pytest.raises(
-        ValueError, match=r"comes from nowhere; .*if it ran before, run it inside the function"
-    ):
-        trace(lambda x: h * x, x)
+    for function in (lambda x: h * x, lambda x: h * 2):
+        with pytest.raises(ValueError, match=r"comes from nowhere; .*if it ran before, run it inside the"):
+            trace(function, x)
 
 
 # The graph

@@ -92,10 +92,21 @@ def residual():
     return trace(function, torch.randn(4, 3))
 
 
+def crowded():
+    """Three edges side by side that pass a column, and nine edges that arrive at one card."""
+    last = one_node(lambda *parts: sum(parts), "all")
+
+    def function(x, a, b, c, d):
+        y = torch.exp(x)
+        return {"y": y, "J": last(x, x, x, y, y * 2, a, b, c, d)}
+
+    return trace(function, *scalars(0.5, -1.0, 2.0, 3.0, 4.0))
+
+
 GRAPHS = {
     "neuron": neuron, "fan-out": fan_out, "chain": chain, "regularised": regularised,
     "classifier": classifier, "opened": lambda: classifier(open_linear=True), "residual": residual,
-    "neighbourhood": lambda: fan_out().around("a"),
+    "neighbourhood": lambda: fan_out().around("a"), "crowded": crowded,
 }  # fmt: skip
 EACH_GRAPH = pytest.mark.parametrize("graph", [make() for make in GRAPHS.values()], ids=GRAPHS)
 
@@ -272,10 +283,10 @@ def test_downwards_the_arrows_point_down_and_up():
 # What is on the edges
 
 
-def test_there_is_an_arrow_for_each_use():
-    graph = fan_out()
+@pytest.mark.parametrize("graph", [fan_out(), crowded()], ids=["fan-out", "crowded"])
+def test_there_is_an_arrow_for_each_use(graph):
     ax = computation_graph(graph)
-    assert len(arrows(ax)) == len(graph.edges) == 8
+    assert len(arrows(ax)) == len(graph.edges)
     for arrow, edge in zip(arrows(ax), graph.edges, strict=True):
         vertices = (
             arrow.get_path().vertices if arrow._path_original is None else arrow._path_original.vertices
@@ -319,6 +330,14 @@ def test_products_show_what_is_handed_back_and_how_it_adds_up():
     assert x == ["$x$", "→", "1.5", "←", "3.17"]  # not all of its uses are drawn
     whole = computation_graph(graph, edges="product")
     assert texts_on(whole, cards(whole)[0])[-1] == "1.83 + 1.83 − 0.502 = 3.17"
+
+
+def test_the_bar_of_a_gradient_stands_over_the_letter_alone():
+    graph = trace(lambda x1: {"x2": (x2 := x1 * 2), r"$\hat y$": x2 + 1}, *scalars(3.0))
+    assert [note.split("\n")[0] for note in notes(computation_graph(graph, edges="product"))] == [
+        r"$\bar{x}_{2}\;\partial x_{2}/\partial x_{1}$",
+        r"$\bar{\hat y}\;\partial \hat y/\partial x_{2}$",
+    ]
 
 
 def test_products_of_tensors_show_what_is_handed_back():
@@ -437,7 +456,11 @@ def test_nothing_overlaps(graph, options):
         assert bottom <= extent[1] < extent[3] <= top
 
 
-@pytest.mark.parametrize("graph", [neuron(), fan_out(), chain()], ids=["neuron", "fan-out", "chain"])
+@pytest.mark.parametrize(
+    "graph",
+    [neuron(), fan_out(), chain(), crowded()],
+    ids=["neuron", "fan-out", "chain", "crowded"],
+)
 @pytest.mark.parametrize("direction", ["right", "down"])
 def test_local_derivatives_do_not_overlap(graph, direction):
     ax = computation_graph(graph, edges="local", direction=direction)
@@ -470,7 +493,7 @@ def test_a_graph_fits_on_a_page_in_a_readable_size(graph):
     ax = computation_graph(graph, direction="down" if deep else "right")
     width, height = ax.figure.get_size_inches()
     assert width < PAGE_WIDTH + 0.4
-    assert height < (15 if deep else 5)
+    assert height < (15 if deep else 5.5)
     assert min(text.get_fontsize() for text in ax.texts) > 7.99
     assert (ax.get_xlim()[1] - ax.get_xlim()[0], ax.get_ylim()[1] - ax.get_ylim()[0]) == pytest.approx(
         (width, height)
@@ -536,10 +559,11 @@ def test_a_graph_without_edges_is_one_card():
 
 
 def test_a_layout_is_always_the_same():
-    edges = [(i, j) for j in range(1, 25) for i in {(7 * j) % j, (3 * j + 1) % j}]
+    edges = [(i, j) for j in range(1, 30) for i in {(11 * j + 5) % j, (3 * j + 1) % j, j * j // 31 % j}]
     first = laid_out(edges)
-    layered.__globals__["_best"].cache_clear()
-    assert laid_out(edges) == first
+    for _ in range(3):
+        layered.__globals__["_best"].cache_clear()
+        assert laid_out(edges) == first
 
 
 # Where it is drawn

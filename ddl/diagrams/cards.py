@@ -98,7 +98,8 @@ def note(graph: ComputationGraph, edge: Edge, style: Style) -> str:
     if "$" not in x or "$" not in y or len(twins) > 1:
         return numbers
     x, y = x.strip("$"), y.strip("$")
-    return rf"$\bar{{{y}}}\;\partial {y}/\partial {x}$" + f"\n{numbers}"
+    letter, index, rest = y.partition("_")
+    return rf"$\bar{{{letter}}}{index}{rest}\;\partial {y}/\partial {x}$" + f"\n{numbers}"
 
 
 def lines(tensor: torch.Tensor) -> list[str]:

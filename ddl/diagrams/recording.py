@@ -15,7 +15,7 @@ from ddl.diagrams.labels import operation_label
 VIEWS = {"T", "mT", "H", "mH", "real", "imag"}
 """Properties of a tensor that are operations; all others only ask about it."""
 
-BOOKKEEPING = {"requires_grad_", "retain_grad", "register_hook", "backward", "__set__", "__delete__"}
+BOOKKEEPING = {"requires_grad_", "retain_grad", "register_hook", "__set__"}
 """Methods that must act on the reader's tensor itself."""
 
 
