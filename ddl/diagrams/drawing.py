@@ -193,7 +193,10 @@ class _Key(NamedTuple):
 
 
 class _Canvas:
-    """Axes whose unit is an inch, or less where the drawing has to shrink, and what is put on them."""
+    """Axes whose unit is an inch, or less where the drawing has to shrink, and what is put on them.
+
+    Patches are added as plain artists: that leaves the limits alone, and takes half the time.
+    """
 
     def __init__(
         self, ax: Axes | None, layout: Layout, sizes: dict[int, Point], keys: list[_Key], *, down: bool
@@ -224,7 +227,7 @@ class _Canvas:
         for i, (start, end) in enumerate(pairwise(route)):
             points += [end] if i % 2 == 0 else [*self._bends(start, end), end]
             codes += [Path.LINETO] if i % 2 == 0 else [Path.CURVE4] * 3
-        self.ax.add_patch(
+        self.ax.add_artist(
             FancyArrowPatch(
                 path=Path(points, codes), arrowstyle="<|-" if colour and back else "-|>",
                 mutation_scale=9 * self.scale, linewidth=(2.2 if colour else 1.1) * self.scale,
@@ -258,7 +261,7 @@ class _Canvas:
         """Draw the card of a node."""
         (x, y), (width, height) = self.centres[index], self.sizes[index]
         left, top = x - width / 2, y + height / 2
-        self.ax.add_patch(
+        self.ax.add_artist(
             FancyBboxPatch(
                 (left, y - height / 2), width, height, zorder=5, mutation_aspect=1,
                 boxstyle="round,pad=0,rounding_size=0.06" if card.operation else "square,pad=0",
@@ -285,7 +288,7 @@ class _Canvas:
             self._text(left + name / 2, y, card.name, NAME, zorder=6)
         if card.operation:
             left += name + between
-            self.ax.add_patch(
+            self.ax.add_artist(
                 FancyBboxPatch(
                     (left, y - 0.08), card.pill, 0.16, boxstyle="round,pad=0,rounding_size=0.06", zorder=6,
                     facecolor=INK, edgecolor="none",
@@ -296,7 +299,7 @@ class _Canvas:
     def _band(self, band: list[str], sign: str, colour: str, left: float, top: float, width: float) -> None:
         """Write a value or a gradient on its colour."""
         height = cards.band_height(band)
-        self.ax.add_patch(
+        self.ax.add_artist(
             Rectangle(
                 (left + 0.03, top - height + 0.01), width - 0.06, height - 0.02, color=_pale(colour), zorder=6
             )
@@ -317,7 +320,7 @@ class _Canvas:
     def _key(self, x: float, y: float, key: _Key) -> None:
         if key.band is not None:
             colour = BANDS[key.band]
-            self.ax.add_patch(Rectangle((x, y - 0.07), 0.18, 0.14, color=_pale(colour), zorder=1))
+            self.ax.add_artist(Rectangle((x, y - 0.07), 0.18, 0.14, color=_pale(colour), zorder=1))
             self._text(x + 0.09, y, self.signs[key.band], SMALL, color=colour, weight="bold")
             x += 0.24
         self._text(x, y, key.text, SMALL, ha="left", color=GREY)
