@@ -94,6 +94,14 @@ def test_only_the_epochs_that_are_due_are_measured_and_hooked():
     assert len(statistics["gradient"]) == 2
 
 
+def test_parameters_are_copied_once_for_each_epoch_that_is_due(monkeypatch):
+    copies = []
+    clone = nn.Parameter.clone
+    monkeypatch.setattr(nn.Parameter, "clone", lambda self: (copies.append(self), clone(self))[1])
+    train(epochs=6, batch_size=16, callbacks=Statistics(at=[2, 5]))
+    assert len(copies) == 2 * len(NAMES)
+
+
 def test_epoch_1_is_the_model_as_it_was():
     statistics, snapshots = Statistics(every=2), Snapshots(every=2)
     model = network()

@@ -9,11 +9,18 @@ import pytest
 import torch
 from runs import moons, network, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from torch import nn
 
 from ddl.training import Callback, Checkpoint, EarlyStopping, Ensemble, Schedule, TensorBoard
 
 NAMES = ["hidden1.weight", "hidden1.bias", "output.weight", "output.bias"]
+
+
+@pytest.fixture(autouse=True)
+def count_files_anew(monkeypatch):
+    """Files of one second are read in the order of their numbers as text, where 10 is before 9."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
 
 
 def read(folder):
@@ -160,6 +167,9 @@ def test_a_second_run_in_the_same_folder_replaces_the_first(tmp_path):
     scalars, histograms = read(tmp_path)
     assert_same_curve(scalars["loss"], second["loss"])
     assert len(histograms["parameters/output.bias"]) == 3
+    third = train(loss=lambda output, y: 1e30 * output.square().mean(), lr=1e30, callbacks=board)
+    assert third.diverged == 1
+    assert_same_curve(read(tmp_path)[0]["loss"], third["loss"])
 
 
 def test_a_run_that_goes_on_goes_on_in_its_files(tmp_path):
@@ -266,7 +276,12 @@ def a_file(tmp_path):
         (
             lambda path: train(callbacks=TensorBoard(a_file(path))),
             ValueError,
-            r"notes\.txt' is a file; give a folder for this run",
+            r"notes\.txt' is a file or in one; give a folder for this run",
+        ),
+        (
+            lambda path: train(callbacks=TensorBoard(a_file(path) / "run")),
+            ValueError,
+            r"notes\.txt/run' is a file or in one; give a folder",
         ),
     ],
 )

@@ -77,9 +77,12 @@ class TensorBoard(Callback):
 
     def on_start(self, run: Run) -> None:
         """Make the folder, so that one that cannot be made is known before the run."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"{str(self.folder)!r} is a file; give a folder for this run, as 'runs/first'")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ValueError(
+                f"{str(self.folder)!r} is a file or in one; give a folder for this run, as 'runs/first'"
+            ) from error
         self._written = 0
 
     def on_epoch_end(self, run: Run) -> None:
