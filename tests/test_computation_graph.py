@@ -375,7 +375,7 @@ def test_a_function_may_use_what_was_computed_before():
         (lambda x: functional.leaky_relu(x), "leaky ReLU"),
         (lambda x: functional.softmax(x, 1), "softmax"),
         (lambda x: functional.log_softmax(x, 1), "log softmax"),
-        (lambda x: nn.MSELoss()(x, x), "mean squared error"),
+        (lambda x: nn.MSELoss()(x, x), "MSE"),
         (lambda x: functional.cross_entropy(x, torch.tensor([0, 1])), "cross entropy"),
         (lambda x: nn.BCEWithLogitsLoss()(x, torch.ones(2, 2)), "binary cross entropy"),
         (lambda x: x[0], "index"),

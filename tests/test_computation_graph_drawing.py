@@ -265,7 +265,7 @@ def test_the_numbers_of_the_regularised_network_are_those_computed_by_hand():
     on = {texts[0]: texts for texts in (texts_on(ax, card) for card in cards(ax))}
     assert on["$z$"] == ["$z$", "matmul", "0.1", "→", "0.7", "−3.2", "←", "\u20073.2"]
     assert on["$o$"] == ["$o$", "matmul", "→", "−0.6", "←", "−3.2"]  # 2 (o − y)
-    assert on["$L$"] == ["$L$", "mean squared error", "→", "2.56", "←", "1"]
+    assert on["$L$"] == ["$L$", "MSE", "→", "2.56", "←", "1"]
     assert on["$W_{2}$"] == ["$W_{2}$", "→", "1  −1", "←", "−0.22  −2.34"]  # −3.2 (0.1, 0.7) + 0.1 (1, −1)
     assert on["$s$"] == ["$s$", "ℓ₂", "→", "0.119", "←", "1"]  # 0.05 · 2.39 = 0.1195
     assert on["$J$"] == ["$J$", "+", "→", "2.68", "←", "1"]

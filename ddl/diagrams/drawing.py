@@ -144,7 +144,7 @@ def _moves(edge: Edge, known: Progress) -> bool:
 def _on_a_page(graph: ComputationGraph, sizes: dict[int, Point], notes: Sequence[str]) -> Layout:
     """Lay the graph out, with narrower gaps if it would not fit on a page else."""
     ends = [(edge.source, edge.target) for edge in graph.edges]
-    for gap in (0.4, 0.34, 0.28, 0.22):
+    for gap in (0.4, 0.35, 0.3, 0.26, 0.22):
         gaps = [max(gap, cards.width(text, SMALL) + 0.24 if text else 0.0) for text in notes]
         layout = layered(sizes, ends, gaps)
         if layout.width <= PAGE_WIDTH - 2 * MARGIN:

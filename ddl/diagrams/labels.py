@@ -42,7 +42,7 @@ SYMBOLS = {
     "add": "+", "sub": "−", "rsub": "−", "neg": "−", "mul": "×", "div": "÷", "truediv": "÷",
     "mm": "matmul", "mv": "matmul", "bmm": "matmul", "sum": "Σ", "sigmoid": "σ", "relu": "ReLU",
     "leaky_relu": "leaky ReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU", "square": "(·)²", "sqrt": "√",
-    "abs": "|·|", "norm": "‖·‖", "T": "ᵀ", "t": "ᵀ", "mT": "ᵀ", "mse_loss": "mean squared error",
+    "abs": "|·|", "norm": "‖·‖", "T": "ᵀ", "t": "ᵀ", "mT": "ᵀ", "mse_loss": "MSE",
     "binary_cross_entropy_with_logits": "binary cross entropy", "getitem": "index", "setitem": "set entries",
 }  # fmt: skip
 """Operations that have a shorter or a more usual name than torch's."""

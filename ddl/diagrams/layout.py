@@ -23,7 +23,7 @@ PASSING = 0.1
 APART = 0.2
 """Distance of edges that arrive at one card, in inches."""
 
-LEAD = 0.08
+LEAD = 0.06
 """Length of the straight parts at the ends of an edge, for its arrow, in inches."""
 
 Point = tuple[float, float]
