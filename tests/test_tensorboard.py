@@ -94,6 +94,42 @@ def test_parameters_without_gradients_and_sparse_ones(tmp_path):
     assert "parameters/2.bias" in histograms
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0.0, 0.0], torch.float32),
+        ([1e30, 1e30], torch.float32),
+        ([-3e38, 3e38], torch.float32),
+        ([0.5, np.nextafter(0.5, 1)], torch.float64),
+        ([np.nan, 1.0, np.inf], torch.float32),
+    ],
+)
+def test_histograms_of_unusual_numbers(values, dtype, tmp_path):
+    class Put(Callback):
+        def on_epoch_end(self, run):
+            run.model.output.numbers.data = torch.tensor(values, dtype=dtype)
+
+    model = network()
+    model.output.register_parameter("numbers", nn.Parameter(torch.zeros(2, dtype=dtype)))
+    train(model, epochs=1, callbacks=[Put(), TensorBoard(tmp_path, histograms=1)])
+    ((_, histogram),) = read(tmp_path)[1]["parameters/output.numbers"]
+    finite = np.array(values)[np.isfinite(values)]
+    assert histogram.num == sum(histogram.bucket) == len(finite)
+    assert (histogram.min, histogram.max) == pytest.approx((finite.min(), finite.max()))
+
+
+def test_a_histogram_has_the_counts_of_its_bins(tmp_path):
+    model = network()
+    with torch.no_grad():
+        model.hidden1.weight.copy_(torch.linspace(-1, 1, 10).reshape(5, 2))
+    train(model, lr=1e-9, epochs=1, callbacks=TensorBoard(tmp_path, histograms=1))
+    ((_, histogram),) = read(tmp_path)[1]["parameters/hidden1.weight"]
+    edges, counts = np.array(histogram.bucket_limit), np.array(histogram.bucket)
+    below = [(counts[edges < limit]).sum() for limit in (-0.5, 0, 0.5)]
+    assert below == [3, 5, 7]
+    assert counts.sum() == 10
+
+
 def test_a_name_that_members_of_ensembles_begin_with(tmp_path):
     model = nn.Sequential()
     model.add_module("stacked", nn.Linear(2, 2))

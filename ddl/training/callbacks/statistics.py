@@ -206,26 +206,27 @@ class Statistics(Callback):
         """Measure the first step."""
         if epoch in self._rows:
             return
-        pairs = zip(self._run.model.parameters(), self._before, strict=True)
-        self._rows[epoch] = {
-            "gradient": self._norms(self._run.gradients().values()),
-            "parameter": self._norms(self._before),
-            "update": self._norms(after - before for after, before in pairs),
-            "activations": self._activations,
-        }
+        changes = [
+            after - before for after, before in zip(self._run.model.parameters(), self._before, strict=True)
+        ]
+        gradients = self._run.gradients().values()
+        norms = torch.stack([self._norms(tensors) for tensors in (gradients, self._before, changes)])
+        norms = np.where(self._run.history.going_on, norms.cpu().numpy(), np.nan).tolist()
+        self._rows[epoch] = {**dict(zip(NORMS, norms, strict=True)), "activations": self._activations}
         self._before = []
 
-    def _norms(self, tensors: Iterable[torch.Tensor | None]) -> list:
-        """Return the norms of tensors, NaN where there is none; of each member's for an ensemble."""
-        going_on = self._run.history.going_on
-        norms = []
-        for tensor in tensors:
-            norm = np.nan
-            if tensor is not None:
-                values = tensor.to_dense().reshape(*going_on.shape, -1)
-                norm = torch.linalg.vector_norm(values, dim=-1).cpu().numpy()
-            norms.append(np.where(going_on, norm, np.nan).tolist())
-        return norms
+    def _norms(self, tensors: Iterable[torch.Tensor | None]) -> torch.Tensor:
+        """Return the norms of tensors, NaN where there is none: shape (tensors,) or (tensors, members)."""
+        members = self._run.history.going_on.shape
+        none = torch.full(members, torch.nan, device=self._before[0].device)
+        return torch.stack(
+            [
+                none
+                if tensor is None
+                else torch.linalg.vector_norm(tensor.to_dense().reshape(*members, -1), dim=-1)
+                for tensor in tensors
+            ]
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was measured."""

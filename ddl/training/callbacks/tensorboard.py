@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+BINS = 30
+"""Number of bins of a histogram: as many as TensorBoard shows."""
+
+
 class TensorBoard(Callback):
     """The curves of a run as TensorBoard's event files, written as it goes on.
 
@@ -128,9 +132,12 @@ class TensorBoard(Callback):
 
     def _write_histogram(self, tag: str, values: torch.Tensor, epoch: int) -> None:
         """Write how the numbers among some values are distributed, if there are any."""
-        values = values[values.isfinite()].cpu().numpy()
+        values = values[values.isfinite()].cpu().double().numpy()
         if len(values):
-            self._writer.add_histogram(tag, values, epoch)
+            # Of its own accord the writer takes 1500 bins, and ten times as long; and a number of bins alone
+            # is refused where the values lie too close together.
+            edges = np.linspace(values.min(), values.max(), BINS + 1)
+            self._writer.add_histogram(tag, values, epoch, bins=edges)
 
     def state_dict(self) -> dict[str, Any]:
         """Return which epoch was written last."""
