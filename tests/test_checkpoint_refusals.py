@@ -17,6 +17,7 @@ DATA = moons()
 
 OTHER_RUNS = {
     "layers": ({"model": MLP((2, 6, 2))}, r"model was .*hidden1\.weight \(5, 2\).* now it is .*\(6, 2\)"),
+    "activation": ({"model": MLP((2, 5, 2), nn.ReLU)}, r"modules was .*Tanh.*, now it is .*ReLU"),
     "optimiser": ({"optimizer": "adam"}, "optimizer was SGD .*, now it is Adam"),
     "momentum": ({"optimizer": "momentum"}, r"optimizer was .*'momentum': 0,.* now it is .*'momentum': 0\.9"),
     "rate": ({"lr": 0.3}, r"'lr': 0\.1.*, now it is .*'lr': 0\.3"),
@@ -56,6 +57,17 @@ def test_another_kind_of_ensemble_is_refused(tmp_path):
         train(Ensemble([network(), network()], batched=False), callbacks=Checkpoint(path, resume=True))
     with pytest.raises(ValueError, match=r"seed was \[0\].*, now it is \[4, 5\]"):
         train(Ensemble([network(), network()]), seed=[4, 5], callbacks=Checkpoint(path, resume=True))
+
+
+def test_the_same_numbers_in_other_words_are_the_same_run(tmp_path):
+    path = tmp_path / "run.pt"
+    train(lr=0.1, callbacks=Checkpoint(path))
+    assert train(lr=np.float64(0.1), epochs=4, callbacks=Checkpoint(path, resume=True)).epochs == 4
+    path = tmp_path / "rates.pt"
+    train(Ensemble([network(), network()]), lr=[0.1, 0.2], callbacks=Checkpoint(path))
+    checkpoint = Checkpoint(path, resume=True)
+    train(Ensemble([network(), network()]), lr=np.array([0.1, 0.2]), epochs=4, callbacks=checkpoint)
+    assert checkpoint.resumed == 3
 
 
 def test_another_schedule_is_refused(tmp_path):

@@ -115,8 +115,8 @@ class History:
         self._how = np.where(ending, STOPPED if how == "stopped" else DIVERGED, self._how)
         self._ended = np.where(ending, epoch, self._ended)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """Return one curve, shape (epochs,) or (epochs, members)."""
+    def _curve(self, name: str) -> list[np.ndarray | float]:
+        """Return what was recorded under a name, and say what there is if nothing was."""
         if name not in self._values:
             validated = any(known.startswith("val_") for known in self._values)
             hint = (
@@ -125,7 +125,11 @@ class History:
                 else "; fit(…, validation=…) measures val_loss, fit(…, metrics=…) further ones"
             )
             raise KeyError(f"{name!r} was not measured; there are {', '.join(self._values)}{hint}")
-        return np.array(self._values[name], dtype=float).reshape(-1, *self._shape)
+        return self._values[name]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return one curve, shape (epochs,) or (epochs, members)."""
+        return np.array(self._curve(name), dtype=float).reshape(-1, *self._shape)
 
     def __contains__(self, name: object) -> bool:
         return name in self._values
@@ -135,12 +139,12 @@ class History:
 
     def final(self, name: str) -> float | np.ndarray:
         """Return the last value of a curve; for an ensemble each member's last, shape (members,)."""
-        curve = self[name]
-        if not len(curve):
+        curve = self._curve(name)  # no array of it all: callbacks ask in every epoch
+        if not curve:
             raise ValueError(f"no epoch of {name!r} is recorded yet")
         if self.members is None:
             return float(curve[-1])
-        return curve[self._last - 1, np.arange(self.members)]
+        return np.array([curve[last - 1][member] for member, last in enumerate(self._last)])
 
     def member(self, index: int) -> History:
         """Return the history of one member, as if it had been trained alone.

@@ -311,10 +311,11 @@ def _describe(
     """Return what two runs must have in common for one to go on where the other has ended."""
     described = {
         "model": ", ".join(f"{name} {tuple(values.shape)}" for name, values in model.state_dict().items()),
+        "modules": " ".join(repr(model).split()),
         "loss": getattr(loss, "__name__", repr(loss)),
         "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
-        "lr": str(recipe.lr),
-        "weight_decay": str(recipe.weight_decay),
+        "lr": str(np.asarray(recipe.lr).tolist()),
+        "weight_decay": str(np.asarray(recipe.weight_decay).tolist()),
         "batch_size": str(batch_size),
         "seed": f"{sorted(set(seeds))}, base seed {base_seed()}",
     }

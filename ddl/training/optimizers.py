@@ -131,6 +131,7 @@ class Recipe:
         if isinstance(self.optimizer, str):
             # Only where it was asked for: False would also rule out PyTorch's own choice for a GPU.
             options = {"fused": True} if self.fused else {}
+            lr, weight_decay = float(lr), float(weight_decay)  # Python's own, as they stand in checkpoints
             return OPTIMIZERS[self.optimizer](parameters, lr=lr, weight_decay=weight_decay, **options)
         made = self.optimizer(parameters)
         if not isinstance(made, torch.optim.Optimizer):
