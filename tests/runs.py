@@ -32,3 +32,19 @@ def values(model):
 
 def same(first, second):
     return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+class CountingSGD(torch.optim.SGD):
+    """Counts what is asked of it."""
+
+    def __init__(self, parameters):
+        super().__init__(parameters, lr=0.1)
+        self.calls = []
+
+    def zero_grad(self, *arguments, **options):
+        self.calls.append("zero_grad")
+        super().zero_grad(*arguments, **options)
+
+    def step(self, *arguments, **options):
+        self.calls.append("step")
+        return super().step(*arguments, **options)

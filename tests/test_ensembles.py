@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from runs import moons, same, values
+from runs import CountingSGD, moons, same, values
 from torch import nn
 
 import ddl
@@ -408,22 +408,6 @@ def test_members_that_have_stopped_are_skipped_one_by_one():
 
 
 # How steps are taken
-
-
-class CountingSGD(torch.optim.SGD):
-    """Counts what is asked of it."""
-
-    def __init__(self, parameters):
-        super().__init__(parameters, lr=0.1)
-        self.calls = []
-
-    def zero_grad(self, *arguments, **options):
-        self.calls.append("zero_grad")
-        super().zero_grad(*arguments, **options)
-
-    def step(self, *arguments, **options):
-        self.calls.append("step")
-        return super().step(*arguments, **options)
 
 
 @pytest.mark.parametrize("batched", [True, False])

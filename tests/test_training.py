@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from runs import moons, network, same, train, values
+from runs import CountingSGD, moons, network, same, train, values
 from torch import nn
 
 from ddl import datasets, environment, progress
@@ -98,22 +98,6 @@ def test_an_optimizer_of_one_s_own():
     train(ours, lr=None, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.02, betas=(0.5, 0.9)))
     loop_by_hand(theirs, moons(), torch.optim.Adam(theirs.parameters(), lr=0.02, betas=(0.5, 0.9)), 3, None)
     assert same(values(ours), values(theirs))
-
-
-class CountingSGD(torch.optim.SGD):
-    """Counts what is asked of it, and checks that no gradient is left over from the batch before."""
-
-    def __init__(self, parameters):
-        super().__init__(parameters, lr=0.1)
-        self.calls = []
-
-    def zero_grad(self, *arguments, **options):
-        self.calls.append("zero_grad")
-        super().zero_grad(*arguments, **options)
-
-    def step(self, *arguments, **options):
-        self.calls.append("step")
-        return super().step(*arguments, **options)
 
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(None, 1), (70, 1), (100, 1), (32, 3), (35, 2), (1, 70)])
@@ -315,8 +299,8 @@ def test_divergence_ends_the_run_and_is_recorded():
     assert nn.functional.mse_loss(model(data.x), data.y).item() == history.final("loss")
 
 
-def test_an_epoch_with_a_loss_that_is_not_finite_is_undone():
-    x = torch.tensor([[1.0], [1.0], [1.0], [1.0]])
+def fit_breaking(x, breaks, value):
+    """Train with a loss that is not finite in one step; return also the values at the end and per step."""
     model = nn.Linear(1, 1)
     steps = []
 
@@ -324,30 +308,25 @@ def test_an_epoch_with_a_loss_that_is_not_finite_is_undone():
         if not model.training:
             return output.sum()
         steps.append(values(model))
-        return output.sum() * (math.nan if len(steps) == 3 else 1.0)
+        return output.sum() * (value if len(steps) == breaks else 1.0)
 
     history = fit(model, (x, x), loss=loss, epochs=5, lr=0.1, batch_size=2)
+    return history, values(model), steps
+
+
+def test_an_epoch_with_a_loss_that_is_not_finite_is_undone():
+    history, end, steps = fit_breaking(torch.ones(4, 1), breaks=3, value=math.nan)
     assert history.diverged == 2
     assert math.isnan(history.final("loss"))
     assert len(steps) == 3  # the run ended there, in the middle of the second epoch
-    assert same(values(model), steps[2])
+    assert same(end, steps[2])
     assert not same(steps[2], steps[1])
 
 
 def test_an_epoch_that_began_well_is_undone_too():
-    x = torch.ones(6, 1)
-    model = nn.Linear(1, 1)
-    steps = []
-
-    def loss(output, y):
-        if not model.training:
-            return output.sum()
-        steps.append(values(model))
-        return output.sum() * (math.inf if len(steps) == 5 else 1.0)
-
-    history = fit(model, (x, x), loss=loss, epochs=5, lr=0.1, batch_size=2)
+    history, end, steps = fit_breaking(torch.ones(6, 1), breaks=5, value=math.inf)
     assert (history.diverged, len(steps)) == (2, 5)
-    assert same(values(model), steps[3])  # the beginning of the epoch, not of the last step
+    assert same(end, steps[3])  # the beginning of the epoch, not of the last step
     assert not same(steps[4], steps[3])
 
 

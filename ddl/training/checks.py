@@ -38,9 +38,9 @@ def pair(name: str, data: Dataset | Pair) -> Pair:
         )
     for letter, values in zip("xy", data, strict=True):
         if not finite(values):
-            where = tuple((~values.isfinite()).nonzero()[0].tolist())
+            place, value = first_gap(values)
             raise ValueError(
-                f"{letter}[{', '.join(map(str, where))}] of {name} is {values[where].item()}; "
+                f"{letter}[{place}] of {name} is {value}; "
                 "remove such examples or fill the gaps before training"
             )
     return x, y
@@ -52,6 +52,12 @@ def finite(values: torch.Tensor) -> bool:
         return True
     # A sum is finite only if all its terms are, and takes a tenth of the time. It may overflow.
     return cmath.isfinite(values.sum().item()) or bool(values.isfinite().all())
+
+
+def first_gap(values: torch.Tensor) -> tuple[str, float]:
+    """Return where the first number is that is not finite, as it is written in brackets, and the number."""
+    where = tuple((~values.isfinite()).nonzero()[0].tolist())
+    return ", ".join(map(str, where)), values[where].item()
 
 
 def same_kind(train: Pair, validation: Pair) -> None:

@@ -205,23 +205,26 @@ class Stacked(Engine):
     def backward(self, batch: Batch) -> torch.Tensor:
         """Compute the losses of all members and their gradients."""
         output = self.model.outputs(batch.x, each=batch.own_x)
-        losses = self._of_members(self.loss, output, batch)
+        losses = self._of_members(self.loss, output, batch.y, own_y=batch.own_y)
         losses.sum().backward()
         return losses.detach()
 
-    def _of_members(self, measure: Measure, output: torch.Tensor, batch: Batch) -> torch.Tensor:
+    def _of_members(
+        self, measure: Measure, output: torch.Tensor, y: torch.Tensor, *, own_y: bool
+    ) -> torch.Tensor:
         """Return a loss or metric of each member, shape (members,)."""
         if measure not in self._memberwise:
-            self._memberwise[measure] = memberwise(measure, output, batch.y, own_y=batch.own_y)
-        return self._memberwise[measure](output, batch.y, own_y=batch.own_y)
+            self._memberwise[measure] = memberwise(measure, output, y, own_y=own_y)
+        return self._memberwise[measure](output, y, own_y=own_y)
 
     def measure(self, data: Shares, measures: Mapping[str, Measure]) -> dict[str, np.ndarray]:
         """Return the values of measures by name, shape (members,)."""
         pieces = list(data.pieces(max(1, MEASURED_ROWS // self.model.members)))
         output = torch.cat([self.model.outputs(piece.x, each=piece.own_x) for piece in pieces], dim=1)
-        batch = next(data.pieces(data.n))
+        own_y = pieces[0].own_y
+        y = torch.cat([piece.y for piece in pieces], dim=1 if own_y else 0)
         return {
-            name: self._of_members(measure, output, batch).cpu().double().numpy()
+            name: self._of_members(measure, output, y, own_y=own_y).cpu().double().numpy()
             for name, measure in measures.items()
         }
 

@@ -191,17 +191,13 @@ class Ensemble(nn.Module):
 
     def copy_to(self, model: nn.Module, index: int) -> None:
         """Give a model of the members' shape the parameters and buffers of one of them, on their device."""
-        values = self.state_of(index)
-        for name, tensor in _tensors(model).items():
-            tensor.data = values[name].detach().clone()
+        _set(model, {name: values.clone() for name, values in self.state_of(index).items()})
 
     def views(self) -> list[nn.Module]:
         """Return the members as modules in the memory of the ensemble: training one changes it."""
         modules = [copy.deepcopy(self._template[0]) for _ in range(self.members)]
         for index, module in enumerate(modules):
-            values = self.state_of(index)
-            for name, tensor in _tensors(module).items():
-                tensor.data = values[name].detach()
+            _set(module, self.state_of(index))
         return modules
 
     def __iter__(self) -> Iterator[nn.Module]:
@@ -297,6 +293,12 @@ def pays(model: nn.Module, x: torch.Tensor, rows: int) -> bool:
 def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
     """Return the parameters and buffers by name."""
     return dict(module.named_parameters()) | dict(module.named_buffers())
+
+
+def _set(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Let the parameters and buffers of a module be these tensors."""
+    for name, tensor in _tensors(module).items():
+        tensor.data = state[name].detach()
 
 
 def _layers(module: nn.Module) -> list[nn.Module] | None:

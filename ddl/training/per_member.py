@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ddl.datasets import Dataset
-from ddl.training.checks import Pair, pair, same_kind
+from ddl.training.checks import Pair, finite, first_gap, pair, same_kind
 
 
 class Examples(NamedTuple):
@@ -172,8 +172,8 @@ def _check_labels(labels: torch.Tensor, y: torch.Tensor, rows: list[torch.Tensor
             f"labels have shape {tuple(labels.shape)} and {labels.dtype}, but y has shape {tuple(y.shape)} "
             f"and {y.dtype}; give (members, {', '.join(map(str, y.shape))}) of the same dtype"
         )
-    if not labels.isfinite().all():
-        where = tuple((~labels.isfinite()).nonzero()[0].tolist())
-        raise ValueError(f"labels[{', '.join(map(str, where))}] are {labels[where].item()}; give numbers")
+    if not finite(labels):
+        place, value = first_gap(labels)
+        raise ValueError(f"labels[{place}] are {value}; give numbers")
     if rows is not None and len(rows) != len(labels):
         raise ValueError(f"rows are for {len(rows)} members, labels for {len(labels)}; give both for all")
