@@ -1,6 +1,6 @@
 """The package behind *Dissecting Deep Learning*: what the chapters call, so that cells hold only ideas."""
 
-from ddl import cited, datasets, diagrams, exercises, models, plots, training
+from ddl import cited, datasets, diagrams, exercises, models, plots, scenarios, training
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
@@ -27,6 +27,7 @@ __all__ = [
     "models",
     "plots",
     "rng",
+    "scenarios",
     "seed",
     "setup",
     "steps",
