@@ -1,0 +1,14 @@
+"""A zoo of training scripts: each holds one mistake, or none.
+
+The scripts are written as a student or a practitioner would write them: data, ``model``, ``loss`` and
+``optimizer`` at module level, ``step(x, y)``, ``train()`` that returns the losses of the epochs, and
+``evaluate()`` that returns a number. Nothing in a script says what is wrong with it; that stands in
+:mod:`.catalogue`, with the repair as a replacement of text, so that a test can show of each mistake that it
+is one.
+
+"""
+
+from .catalogue import BUGS, HEALTHY, Bug, Healthy
+from .scripts import Script, run, source
+
+__all__ = ["BUGS", "HEALTHY", "Bug", "Healthy", "Script", "run", "source"]
