@@ -1,6 +1,6 @@
 """The package behind *Dissecting Deep Learning*: what the chapters call, so that cells hold only ideas."""
 
-from ddl import cited, datasets, diagrams, exercises, models, plots, scenarios, training
+from ddl import calibration, cited, datasets, diagrams, exercises, models, monitoring, plots, scenarios, training
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
@@ -13,6 +13,7 @@ __all__ = [
     "Ensemble",
     "History",
     "PerMember",
+    "calibration",
     "cited",
     "claim",
     "claims",
@@ -25,6 +26,7 @@ __all__ = [
     "fit",
     "fit_many",
     "models",
+    "monitoring",
     "plots",
     "rng",
     "scenarios",

@@ -14,6 +14,8 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import NullLocator
 
+from ddl.calibration import Reliability
+
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, INK, GREY = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#1f2933", "#6b7580",
 )  # fmt: skip
@@ -319,6 +321,43 @@ def decades(axis: Axis, exponents: Iterable[int]) -> None:
     labels = [f"{at:g}" if -3 < n < 4 else f"10{str(n).translate(raised)}" for n, at in powers.items()]
     axis.set_ticks(list(powers.values()), labels)
     axis.set_minor_locator(NullLocator())
+
+
+def reliability_diagram(
+    found: Reliability, ax: Axes | None = None, *, label: str = "", colour: str = BLUE
+) -> Axes:
+    """Draw how often predictions are right against how confident they are, and where they should be.
+
+    Parameters
+    ----------
+    found
+        What :func:`ddl.calibration.reliability` returned. The area of a marker grows with the number of
+        examples in its bin, the bars are 95 % intervals, and empty bins are not drawn.
+    ax
+        Where to draw; a new figure if not given. Several classifiers may share one.
+    label
+        Name of the classifier for the legend; none, no entry.
+    colour
+        Of markers and bars.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = _axes(ax)
+    filled = found.counts > 0
+    confidence, accuracy = found.confidence[filled], found.accuracy[filled]
+    # Rounding may put an end of an interval on the wrong side of the share by the last digit.
+    bars = np.maximum([accuracy - found.low[filled], found.high[filled] - accuracy], 0)
+    ax.axline((0, 0), (1, 1), color=GREY, linewidth=1, linestyle="--")
+    ax.errorbar(confidence, accuracy, bars, fmt="none", ecolor=colour, elinewidth=1.2)
+    ax.scatter(
+        confidence, accuracy, s=20 + 180 * found.counts[filled] / found.counts.sum(), c=colour,
+        edgecolors="white", linewidths=0.5, label=label or None, zorder=3,
+    )  # fmt: skip
+    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="share that is right")
+    return ax
 
 
 def _axes(ax: Axes | None) -> Axes:
