@@ -1,6 +1,17 @@
 """The package behind *Dissecting Deep Learning*: what the chapters call, so that cells hold only ideas."""
 
-from ddl import calibration, cited, datasets, diagrams, exercises, models, monitoring, plots, scenarios, training
+from ddl import (
+    calibration,
+    cited,
+    datasets,
+    diagrams,
+    exercises,
+    models,
+    monitoring,
+    plots,
+    scenarios,
+    training,
+)
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
