@@ -1,16 +1,26 @@
-"""The book's own modules: multilayer perceptrons, and features that are computed before a linear layer."""
+"""Multilayer perceptrons, and features that are computed before a linear layer."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import nn
 
 from ddl.checks import size, whole_number
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draw initial weights from a seed, and leave the global random state alone; None draws from that."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
 
 
 class MLP(nn.Sequential):
@@ -64,9 +74,7 @@ class MLP(nn.Sequential):
         if isinstance(activation, nn.Module) or not callable(activation):
             raise TypeError(f"activation is {activation!r}; give what makes a module, as the class nn.Tanh")
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        with torch.random.fork_rng(devices=[], enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
+        with seeded(seed):
             for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes[:-1]), start=1):
                 layers[f"hidden{number}"] = nn.Linear(inputs, outputs)
                 layers[f"activation{number}"] = activation()
