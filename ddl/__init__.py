@@ -12,6 +12,7 @@ from ddl import (
     scenarios,
     training,
 )
+from ddl.diagnosis import Finding, Report, diagnose
 from ddl.environment import device, rng, seed, setup
 from ddl.evidence import ClaimError, claim, claims
 from ddl.explorables import describe, explore, steps
@@ -22,8 +23,10 @@ __version__ = "0.1.0"
 __all__ = [
     "ClaimError",
     "Ensemble",
+    "Finding",
     "History",
     "PerMember",
+    "Report",
     "calibration",
     "cited",
     "claim",
@@ -31,6 +34,7 @@ __all__ = [
     "datasets",
     "describe",
     "device",
+    "diagnose",
     "diagrams",
     "exercises",
     "explore",
