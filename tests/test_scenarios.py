@@ -91,7 +91,7 @@ def test_groups_are_equally_able_unless_told():
     gap = Hiring(ability_gap=0.7).applicants(40000, ddl.rng(3))
     assert abs(gap_between(pool, pool.ability)) < 0.04
     assert abs(gap_between(gap, gap.ability) - 0.7) < 0.04
-    assert abs(pool.group.mean() - 0.3) < 0.01
+    assert abs(pool.group.mean() - 0.4) < 0.01
 
 
 def test_bias_marks_group_b_down_and_nobody_else():

@@ -90,8 +90,8 @@ class Hiring(World):
     """
 
     bias: float = setting(1.0, 0, 3, "standard deviations of ability")
-    proxy: float = setting(1.5, 0, 4, "standard deviations of a proxy")
-    share_b: float = setting(0.3, 0.05, 0.95, "share of applicants")
+    proxy: float = setting(3.0, 0, 4, "standard deviations of a proxy")
+    share_b: float = setting(0.4, 0.05, 0.95, "share of applicants")
     ability_gap: float = setting(0.0, -2, 2, "standard deviations of ability")
     hired_share: float = setting(0.2, 0.01, 0.9, "share of applicants")
     measurement_noise: float = setting(0.7, 0.1, 3, "standard deviations of ability")

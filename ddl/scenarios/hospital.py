@@ -77,7 +77,7 @@ class Hospital(World):
     """
 
     size: int = setting(16, 16, 64, "pixels")
-    finding_contrast: float = setting(1.5, 0, 10, "standard deviations of the noise")
+    finding_contrast: float = setting(2.0, 0, 10, "standard deviations of the noise")
     mark_contrast: float = setting(3.0, 0, 10, "standard deviations of the noise")
     correlation: float = setting(0.9, -1, 1, "difference of two shares")
     mark_share: float = setting(0.5, 0, 1, "share of images")
