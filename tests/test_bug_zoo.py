@@ -9,7 +9,6 @@ import bug_zoo
 import pytest
 
 FOLDER = Path(bug_zoo.__file__).parent
-NAMES = {bug.name: bug for bug in bug_zoo.BUGS}
 
 
 def with_kind(*kinds):
@@ -28,7 +27,7 @@ def test_every_script_is_in_the_catalogue_once(folder):
 @with_kind("trains worse", "flatters", "underrates", "fails", "not reproducible")
 def test_a_repair_changes_one_place_in_a_few_lines(bug):
     assert bug_zoo.source(bug).count(bug.old) == 1
-    assert max(bug.old.count("\n"), bug.new.count("\n")) <= 4
+    assert max(bug.old.count("\n"), bug.new.count("\n")) <= 5
     assert bug.accepted
 
 
@@ -37,10 +36,11 @@ def test_a_repair_changes_what_the_script_measures(bug):
     planted = bug_zoo.run(bug).score()
     repaired = bug_zoo.run(bug, repaired=True).score()
     assert math.isfinite(repaired)
-    if math.isfinite(planted):
-        assert (repaired - planted) * math.copysign(1, bug.change) >= abs(bug.change), (planted, repaired)
-    else:
+    if bug.change is None:
+        assert not math.isfinite(planted)
         assert bug.kind == "trains worse"
+    else:
+        assert (repaired - planted) * math.copysign(1, bug.change) >= abs(bug.change), (planted, repaired)
 
 
 @with_kind("fails")

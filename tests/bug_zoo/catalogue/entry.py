@@ -29,7 +29,8 @@ class Bug:
         number that ``evaluate`` returns is better, or worse, than the model deserves. ``fails``: training
         stops with an error. ``not reproducible``: two runs differ.
     change
-        For the first three kinds: how much the repair adds to the number at least, or takes away if negative.
+        For the first three kinds: how much the repair adds to the number at least, or takes away if negative;
+        none where the script with the mistake returns no finite number.
     error
         For scripts that fail: what the error says.
     """

@@ -1,5 +1,108 @@
-"""Mistakes in measuring: modes, leaks, and what cannot be repeated."""
+"""Mistakes in modes and in measuring: what the number at the end means."""
 
 from .entry import Bug
 
-EVALUATION: tuple[Bug, ...] = ()
+EVALUATION = (
+    Bug(
+        "digits_best_epoch",
+        "many classes, CNN, batch norm",
+        "evaluate leaves the model in evaluation mode, and the epochs after the first train in it.",
+        "def step(x, y):\n",
+        ("def step(x, y):\n    model.train()\n"),
+        frozenset({"stateful-evaluation", "training-in-eval-mode"}),
+        "trains worse",
+        change=0.4,
+    ),
+    Bug(
+        "digits_few_examples",
+        "many classes, dropout, few examples",
+        "The model is in evaluation mode while it trains, so that dropout drops nothing.",
+        "model.eval()\nloss =",
+        "model.train()\nloss =",
+        frozenset({"training-in-eval-mode"}),
+        "trains worse",
+        change=-0.1,
+    ),
+    Bug(
+        "wine_dropout",
+        "many classes, dropout, full batch",
+        "Dropout is on while the model is evaluated.",
+        "def evaluate():\n",
+        ("def evaluate():\n    model.eval()\n"),
+        frozenset({"evaluation-in-train-mode"}),
+        "underrates",
+        change=-0.06,
+    ),
+    Bug(
+        "cancer_functional",
+        "binary, own module, DataLoader",
+        "functional.dropout does not know of model.eval().",
+        "p=0.8)",
+        "p=0.8, training=self.training)",
+        frozenset({"evaluation-in-train-mode"}),
+        "underrates",
+        change=-0.04,
+    ),
+    Bug(
+        "cars_batch_norm",
+        "regression, batch norm, DataLoader",
+        "The model is evaluated in training mode: batch norm takes its statistics from four test cars.",
+        "def evaluate():\n",
+        ("def evaluate():\n    model.eval()\n"),
+        frozenset({"evaluation-in-train-mode", "stateful-evaluation"}),
+        "underrates",
+        change=-0.1,
+    ),
+    Bug(
+        "wine_batches",
+        "many classes, batch norm, DataLoader",
+        "129 wines in batches of 16 leave one over: batch norm has no variance for it.",
+        "shuffle=True)",
+        "shuffle=True, drop_last=True)",
+        frozenset({"batch-of-one"}),
+        "fails",
+        error="Expected more than 1 value per channel",
+    ),
+    Bug(
+        "diabetes_r2",
+        "regression, tabular, full batch",
+        "evaluate uses the training set.",
+        "(1 - loss(model(x_train), y_train) / y_train.var())",
+        "(1 - loss(model(x_test), y_test) / y_test.var())",
+        frozenset({"evaluation-on-training-data"}),
+        "flatters",
+        change=-0.4,
+    ),
+    Bug(
+        "digits_test_loader",
+        "many classes, few examples, DataLoader",
+        "The loader of the test images is made of the training images.",
+        "test_loader = DataLoader(train_part",
+        "test_loader = DataLoader(test_part",
+        frozenset({"evaluation-on-training-data"}),
+        "flatters",
+        change=-0.09,
+    ),
+    Bug(
+        "cars_monitored",
+        "regression, tabular, DataLoader",
+        "evaluate calls the training step: the model learns from the test cars.",
+        (
+            "    losses = [step(x, y) for x, y in DataLoader(test_part, batch_size=14)]\n"
+            "    return sum(losses) / len(losses)\n"
+        ),
+        ("    with torch.no_grad():\n        return loss(model(x_test), y_test).item()\n"),
+        frozenset({"stateful-evaluation"}),
+        "flatters",
+        change=0.02,
+    ),
+    Bug(
+        "wine_rebuilt",
+        "many classes, tabular, full batch",
+        "Nothing is seeded: each run starts from other weights.",
+        "def build():\n",
+        ("def build():\n    torch.manual_seed(0)\n"),
+        frozenset({"not-seeded"}),
+        "not reproducible",
+    ),
+)
