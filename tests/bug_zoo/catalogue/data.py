@@ -164,7 +164,7 @@ DATA = (
         "x[200:400], y[200:400]",
         frozenset({"evaluation-on-training-data", "train-validation-overlap"}),
         "flatters",
-        change=-0.01,
+        change=-0.02,
     ),
     Bug(
         "digits_eights",
