@@ -89,13 +89,13 @@ class Hiring(World):
     0.5
     """
 
-    bias: float = setting(1.0, 0, 3, "standard deviations of ability")
+    bias: float = setting(1.5, 0, 3, "standard deviations of ability")
     proxy: float = setting(3.0, 0, 4, "standard deviations of a proxy")
     share_b: float = setting(0.4, 0.05, 0.95, "share of applicants")
     ability_gap: float = setting(0.0, -2, 2, "standard deviations of ability")
     hired_share: float = setting(0.2, 0.01, 0.9, "share of applicants")
     measurement_noise: float = setting(0.7, 0.1, 3, "standard deviations of ability")
-    rating_noise: float = setting(1.0, 0, 3, "standard deviations of ability")
+    rating_noise: float = setting(1.5, 0, 3, "standard deviations of ability")
 
     PURE_PROXIES = (4, 5)
     """Columns that depend on the group and on nothing else."""
