@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ddl.models import MLP, Cost, Experts, MixtureOfExperts, cost, routings
+from ddl.models import MLP, Cost, Experts, MixtureOfExperts, cost, mutual_information, routings
 
 
 def normal(*shape, seed=0):
@@ -95,3 +95,40 @@ def test_routings_sees_every_layer_and_leaves_no_trace():
         routings(model, normal(20, 7))
     assert model.training
     assert not any(part._forward_pre_hooks for part in model.modules())
+
+
+# Specialisation
+
+
+def test_mutual_information_is_that_of_the_frequencies():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, size=600)
+    experts = np.where(rng.uniform(size=600) < 0.7, labels, rng.integers(0, 4, size=600))
+    joint = np.zeros((3, 4))
+    np.add.at(joint, (labels, experts), 1 / 600)
+    independent = joint.sum(1, keepdims=True) * joint.sum(0)
+    wanted = (joint[joint > 0] * np.log(joint / independent, where=joint > 0, out=joint * 0)[joint > 0]).sum()
+    found = mutual_information(torch.from_numpy(experts), torch.from_numpy(labels), rng=rng)
+    assert found.value == pytest.approx(wanted)
+    share = np.bincount(labels) / 600
+    assert found.most == pytest.approx(-(share * np.log(share)).sum())
+    assert found.shuffled == pytest.approx(2 * 3 / (2 * 600), rel=0.5)  # the plug-in bias (r − 1)(c − 1)/2n
+
+
+def test_several_choices_all_count_and_shapes_may_have_axes():
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.permutation(60)).reshape(6, 10) % 3
+    chosen = torch.stack([labels, 3 + labels], dim=-1)
+    found = mutual_information(chosen, labels, rng=rng)
+    assert found.value == pytest.approx(np.log(3))
+    assert mutual_information(chosen[..., 0], labels, rng=rng).value == pytest.approx(np.log(3))
+    apart = torch.stack([labels, torch.zeros_like(labels)], dim=-1)
+    once, both = (mutual_information(c, labels, rng=rng).value for c in (apart[..., :1], apart))
+    assert 0 < both < once
+
+
+@pytest.mark.parametrize("shapes", [((5,), (6,)), ((6, 5), (5, 6)), ((6, 2, 2), (6,)), ((0,), (0,))])
+def test_mutual_information_refuses_shapes_that_do_not_fit(shapes):
+    experts, labels = (torch.zeros(shape, dtype=torch.int64) for shape in shapes)
+    with pytest.raises(ValueError, match="one label for each example"):
+        mutual_information(experts, labels, rng=np.random.default_rng(0))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
+from ddl.checks import generator, whole_number
+from ddl.models.densities import Constant
 from ddl.models.experts import Experts
 from ddl.models.routing import Routing
 from ddl.models.sparse import MixtureOfExperts
 
-WITHOUT_PRODUCTS = (nn.Embedding, nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._BatchNorm, nn.PReLU)
+WITHOUT_PRODUCTS = (
+    nn.Embedding, nn.LayerNorm, nn.RMSNorm, nn.modules.batchnorm._BatchNorm, nn.PReLU, Constant,
+)  # fmt: skip
 """Modules with parameters that multiply no matrices."""
 
 
@@ -33,9 +38,9 @@ def cost(module: nn.Module) -> Cost:
     Parameters
     ----------
     module
-        Any nesting of linear layers, embeddings, norms, activations, :class:`Experts` and
-        :class:`MixtureOfExperts`. Each part is taken to be applied once to each example (to each token, where
-        the examples are tokens).
+        Any nesting of linear layers, embeddings, norms, activations, :class:`MixtureOfExperts` and the other
+        modules of the book. Each part is taken to be applied once to each example (to each token, where the
+        examples are tokens).
 
     Returns
     -------
@@ -129,3 +134,68 @@ def routings(model: nn.Module, x: torch.Tensor) -> dict[str, Routing]:
             for module, training in modes.items():
                 module.training = training
     return found
+
+
+class MutualInformation(NamedTuple):
+    """How much the choice of an expert says of a label, in nats."""
+
+    value: float
+    """The plug-in estimate, from the frequencies of the pairs."""
+    shuffled: float
+    """The mean of the same with the labels shuffled among the examples: what chance alone gives."""
+    most: float
+    """The entropy of the labels: what it would be if the expert told the label."""
+
+
+def mutual_information(
+    experts: torch.Tensor, labels: torch.Tensor, *, rng: np.random.Generator, shuffles: int = 20
+) -> MutualInformation:
+    """Measure how far experts are specialised in labels such as classes, positions or languages.
+
+    Parameters
+    ----------
+    experts
+        Which expert each example went to, whole numbers of the shape (…) of the labels; or (…, k) with
+        several choices, which then all count.
+    labels
+        Whole numbers, shape (…).
+    rng
+        Source of the shuffles.
+    shuffles
+        How many.
+
+    Returns
+    -------
+    MutualInformation
+        Computed by scikit-learn's ``mutual_info_score``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or there are no examples.
+
+    Examples
+    --------
+    >>> labels = torch.arange(300) % 3
+    >>> told = mutual_information(labels, labels, rng=np.random.default_rng(0))
+    >>> f"{told.value:.3f} of {told.most:.3f}"
+    '1.099 of 1.099'
+    """
+    from sklearn.metrics import mutual_info_score
+
+    generator(rng)
+    whole_number("shuffles", shuffles, at_least=1)
+    experts, labels = (torch.as_tensor(values).numpy(force=True) for values in (experts, labels))
+    if experts.shape[: labels.ndim] != labels.shape or experts.ndim > labels.ndim + 1 or not labels.size:
+        raise ValueError(
+            f"experts have shape {experts.shape} and labels {labels.shape}; give one label for each example, "
+            "and for each example one expert or k of them"
+        )
+    labels = labels.ravel()
+    experts = experts.reshape(len(labels), -1)
+
+    def score(labels: np.ndarray) -> float:
+        return float(mutual_info_score(np.repeat(labels, experts.shape[1]), experts.ravel()))
+
+    shuffled = float(np.mean([score(rng.permutation(labels)) for _ in range(shuffles)]))
+    return MutualInformation(score(labels), shuffled, float(mutual_info_score(labels, labels)))
