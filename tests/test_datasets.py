@@ -28,6 +28,7 @@ MADE_TO_ORDER = [
     datasets.sine_line,
     datasets.heteroscedastic_sine,
     datasets.inverse_sine,
+    datasets.four_planes,
 ]
 
 

@@ -12,15 +12,19 @@ Dataset(moons: 200 examples × 2 features, 2 classes)
 
 from ddl.datasets.bundled import auto_mpg, digits, fashion_mnist, iris, mnist, wine
 from ddl.datasets.curves import (
+    four_planes,
     heteroscedastic_sine,
+    heteroscedastic_truth,
     inverse_sine,
     noisy_quadratic,
     noisy_sine,
+    plane_of,
     sine_line,
     ten_points,
 )
 from ddl.datasets.dataset import Dataset
 from ddl.datasets.download import DownloadError, data_directory
+from ddl.datasets.text import Corpus, Windows, dialects
 from ddl.datasets.toy import (
     blobs,
     checkerboard,
@@ -35,16 +39,21 @@ from ddl.datasets.toy import (
 )
 
 __all__ = [
+    "Corpus",
     "Dataset",
     "DownloadError",
+    "Windows",
     "auto_mpg",
     "blobs",
     "checkerboard",
     "circles",
     "data_directory",
+    "dialects",
     "digits",
     "fashion_mnist",
+    "four_planes",
     "heteroscedastic_sine",
+    "heteroscedastic_truth",
     "inverse_sine",
     "iris",
     "mnist",
@@ -52,6 +61,7 @@ __all__ = [
     "noisy_quadratic",
     "noisy_sine",
     "noisy_xor",
+    "plane_of",
     "separable",
     "sine_line",
     "spirals",

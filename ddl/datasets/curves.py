@@ -141,10 +141,35 @@ def heteroscedastic_sine(n: int, *, rng: np.random.Generator) -> Dataset:
     whole_number("n", n, at_least=1)
     generator(rng)
     x = np.sort(rng.uniform(-20, 60, size=n))
-    deviation = 3 * (0.25 + ((x + 20) / 80) ** 2)
-    return _regression(
-        "heteroscedastic_sine", x, 5 + x * (1 + np.sin(x)) / 8 + deviation * rng.normal(size=n)
-    )
+    mean, deviation = _growing(x)
+    return _regression("heteroscedastic_sine", x, mean + deviation * rng.normal(size=n))
+
+
+def heteroscedastic_truth(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean and the standard deviation that :func:`heteroscedastic_sine` draws from.
+
+    Parameters
+    ----------
+    x
+        Inputs of any shape.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        Mean and standard deviation at each input.
+
+    Examples
+    --------
+    >>> mean, deviation = heteroscedastic_truth(torch.tensor([[-20.0], [60.0]]))
+    >>> deviation.flatten().tolist()
+    [0.75, 3.75]
+    """
+    mean, deviation = _growing(x.detach().double().numpy(force=True))
+    return torch.from_numpy(mean).to(x), torch.from_numpy(deviation).to(x)
+
+
+def _growing(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return 5 + x * (1 + np.sin(x)) / 8, 3 * (0.25 + ((x + 20) / 80) ** 2)
 
 
 def inverse_sine(n: int, *, noise: float = 0.05, rng: np.random.Generator) -> Dataset:
@@ -176,6 +201,63 @@ def inverse_sine(n: int, *, noise: float = 0.05, rng: np.random.Generator) -> Da
     size("noise", noise, zero=True)
     y = rng.uniform(size=n)
     return _regression("inverse_sine", y + 0.3 * np.sin(2 * math.pi * y) + noise * rng.normal(size=n), y)
+
+
+def four_planes(n: int, *, noise: float = 0.1, rng: np.random.Generator) -> Dataset:
+    """Return a function of two inputs that is a plane in each of four regions, and jumps between them.
+
+    The regions are those of a tree: the line x₁ = 0 parts left from right, then x₂ = 0.3 + x₁/2 the left half
+    and x₂ = −0.3 + x₁/2 the right half. From below to above, left to right, y is 1 + 2x₁, −1 + 2x₂, −1 − 2x₂
+    and 1 − 2x₁, with noise.
+
+    Parameters
+    ----------
+    n
+        Number of points.
+    noise
+        Standard deviation of the normal noise.
+    rng
+        Source of the randomness.
+
+    Returns
+    -------
+    Dataset
+        x of shape (n, 2), uniform between −1 and 1; y of shape (n, 1). :func:`plane_of` tells the regions.
+    """
+    whole_number("n", n, at_least=1)
+    generator(rng)
+    size("noise", noise, zero=True)
+    x = rng.uniform(-1, 1, size=(n, 2))
+    x1, x2 = x.T
+    planes = np.stack([1 + 2 * x1, -1 + 2 * x2, -1 - 2 * x2, 1 - 2 * x1])
+    x = torch.from_numpy(x.astype(np.float32))
+    y = planes[plane_of(x).numpy(), np.arange(n)] + noise * rng.normal(size=n)
+    y = torch.from_numpy(y.astype(np.float32))[:, None]
+    return Dataset(x, y, "four_planes", ("x1", "x2"), (), "generated: four_planes")
+
+
+def plane_of(x: torch.Tensor) -> torch.Tensor:
+    """Return which of the regions of :func:`four_planes` points are in.
+
+    Parameters
+    ----------
+    x
+        Points, shape (n, 2).
+
+    Returns
+    -------
+    torch.Tensor
+        0 for left below, 1 for left above, 2 for right below, 3 for right above; int64, shape (n,).
+
+    Examples
+    --------
+    >>> plane_of(torch.tensor([[-0.5, -0.9], [-0.5, 0.9], [0.5, -0.9], [0.5, 0.9]]))
+    tensor([0, 1, 2, 3])
+    """
+    x1, x2 = x.unbind(-1)
+    right = x1 >= 0
+    above = x2 >= torch.where(right, -0.3, 0.3) + x1 / 2
+    return 2 * right.long() + above.long()
 
 
 def _regression(name: str, x: np.ndarray, y: np.ndarray) -> Dataset:
