@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -39,6 +39,10 @@ class Backward:
     gradients: dict[str, torch.Tensor | None]
     layers: dict[str, float]
     """Norm of the loss's gradient with respect to what each layer puts out, in the order of the calls."""
+    unrecorded: list[str]
+    """Layers whose parameters want gradients, but whose output has none."""
+    tracked: bool
+    """Whether the loss depends on the parameters in a way that can be differentiated."""
     seen: Seen
 
 
@@ -51,6 +55,20 @@ class Window:
     """What was seen in the first call that moved them; in the last if none did."""
     moved: dict[str, torch.Tensor]
     """Difference that it made to each parameter."""
+
+
+@dataclass
+class Trained:
+    """What became of the model when an optimiser of ours trained it on a few examples."""
+
+    losses: tuple[float, float]
+    """Before and after."""
+    learned: float | None
+    """Part of the way from the least loss of one output for all examples to the least possible one."""
+    parameters: dict[str, torch.Tensor]
+    """Afterwards."""
+    output: torch.Tensor
+    """For the examples, afterwards, in training mode without dropout."""
 
 
 @dataclass
@@ -78,13 +96,19 @@ class Case:
     build: Callable[[], nn.Module] | None
     seed: int
     snapshot: Snapshot
+    _curves: dict[float, list[float]] = field(default_factory=dict)
 
     # Running the reader's code
 
     @contextlib.contextmanager
-    def fresh(self) -> Iterator[None]:
-        """Seed everything, and put everything back after the block, also after an error in it."""
-        handle = register_optimizer_step_pre_hook(lambda optimizer, *_: self.snapshot.add(optimizer))
+    def fresh(self, *, notice: bool = True) -> Iterator[None]:
+        """Seed everything, and put everything back after the block, also after an error in it.
+
+        Optimisers of the reader's that nobody passed are noticed, and remembered before their first step.
+        """
+        handle = register_optimizer_step_pre_hook(
+            lambda optimizer, *_: self.snapshot.add(optimizer) if notice else None
+        )
         seed_everything(self.seed)
         try:
             yield
@@ -150,9 +174,56 @@ class Case:
         return self.predict(self.batch[0])
 
     @cached_property
+    def forward_seen(self) -> Seen:
+        """What the model and the loss call for the batch, be it that they raise."""
+        with self.fresh():
+            self.quiet()
+            with watching(self.model) as seen:
+                x, y = self.batch
+                seen.returned = self.loss(self.model(x), y)
+        return seen
+
+    @property
+    def raw_loss(self) -> object:
+        """What the loss returns for the batch."""
+        if self.forward_seen.error is not None:
+            raise Unavailable(f"the model or the loss raised {describe(self.forward_seen.error)}")
+        return self.forward_seen.returned
+
+    def loss_of_output(self, output: torch.Tensor, y: torch.Tensor | None = None) -> float:
+        """Return the loss of an output for the batch, or for other targets."""
+        with self.fresh(), torch.no_grad():
+            return number(self.call("the loss", self.loss, output, self.batch[1] if y is None else y))
+
+    @cached_property
+    def initial_loss(self) -> float:
+        """The loss of the batch: of a model built anew, if there is a way to; else of the model as it is."""
+        if self.build is None:
+            with self.fresh():
+                return self.value(self.data.batch)
+        with self.fresh(), torch.no_grad():
+            fresh = self.call("build()", self.build)
+            if not isinstance(fresh, nn.Module):
+                raise Unavailable(f"build() returned {type(fresh).__name__}, not a model")
+            x, y = self.to_model(self.data.batch)
+            return number(self.call("the loss", self.loss, self.call("the model", fresh, x), y))
+
+    @cached_property
+    def activations(self) -> list[tuple[str, str, torch.Tensor]]:
+        """What activations put out for the sample: module, kind, values; in training mode without dropout."""
+        with self.fresh(), torch.no_grad():
+            self.quiet()
+            with watching(self.model, activations=True) as seen:
+                self.model(self.to_model(self.data.sample)[0][:512])
+        if seen.error is not None:
+            raise Unavailable(f"the model raised {describe(seen.error)}")
+        return seen.activations
+
+    @cached_property
     def backward(self) -> Backward:
         """The loss of the batch and its gradients."""
         layers: dict[str, torch.Tensor] = {}
+        unrecorded: list[str] = []
         norms: dict[str, float] = {}
 
         def keep(name: str, output: object) -> None:
@@ -160,6 +231,8 @@ class Case:
             if isinstance(output, torch.Tensor) and output.requires_grad and name not in layers:
                 layers[name] = output
                 output.register_hook(lambda gradient: norms.__setitem__(name, number(gradient.norm())))
+            elif isinstance(output, torch.Tensor) and not output.requires_grad:
+                unrecorded.append(name)
 
         handles = [
             module.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
@@ -177,32 +250,48 @@ class Case:
                 loss = self.loss(output, y)
             if seen.error is not None:
                 raise Unavailable(f"the model or the loss raised {describe(seen.error)}")
-            if isinstance(loss, torch.Tensor) and loss.requires_grad and loss.ndim == 0:
-                self.call("backward()", loss.backward)
+            if isinstance(loss, torch.Tensor) and loss.requires_grad:
+                self.call("backward()", loss.mean().backward)
             gradients = {
                 name: None if parameter.grad is None else parameter.grad.detach().clone()
                 for name, parameter in self.model.named_parameters()
             }
         in_order = {name: norms[name] for name in layers if name in norms}
-        return Backward(number(loss), output, gradients, in_order, seen)
+        tracked = isinstance(loss, torch.Tensor) and loss.requires_grad
+        unrecorded = [
+            name
+            for name in unrecorded
+            if any(p.requires_grad for p in self.model.get_submodule(name).parameters(recurse=False))
+        ]
+        return Backward(number(loss), output, gradients, in_order, unrecorded, tracked, seen)
 
-    def _best(self, shape: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor) -> float | None:
-        """Return the least loss of outputs that are free to take any value; None if it cannot be found."""
-        y = self.batch[1]
-        free = start.detach().clone().float().requires_grad_()
+    def best(self, output: torch.Tensor, y: torch.Tensor, *, same: bool = False) -> float | None:
+        """Return the least loss of outputs that may take any value; None if it cannot be found.
+
+        Parameters
+        ----------
+        output
+            Where the search begins.
+        y
+            The targets.
+        same
+            Whether the output is to be the same for all examples.
+        """
+        start = output.detach().clone().float()
+        free = (start.mean(0, keepdim=True) if same else start).requires_grad_()
         optimizer = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
         best = math.inf
 
         def closure() -> torch.Tensor:
             nonlocal best
             optimizer.zero_grad()
-            loss = self.loss(shape(free), y)
+            loss = self.loss(free.expand_as(start), y).mean()
             loss.backward()
             best = min(best, loss.item())
             return loss
 
         try:
-            with self.fresh(), torch.enable_grad():
+            with self.fresh(notice=False), torch.enable_grad():
                 optimizer.step(closure)
         except Exception:  # the reader's loss may refuse outputs that are no probabilities
             return None
@@ -211,13 +300,50 @@ class Case:
     @cached_property
     def floor(self) -> float | None:
         """The least loss that any outputs for the batch can have."""
-        return self._best(lambda free: free, self.output)
+        return self.best(self.output, self.batch[1])
 
     @cached_property
     def constant(self) -> float | None:
         """The least loss that one output for all examples of the batch can have."""
-        output = self.output
-        return self._best(lambda free: free.expand_as(output), output.mean(0, keepdim=True))
+        return self.best(self.output, self.batch[1], same=True)
+
+    # Training that is not the reader's
+
+    def train(self, pair: Pair) -> Trained:
+        """Train the model on a few examples with optimisers that hardly ever fail; the best of three."""
+        x, y = self.to_model(pair)
+        with self.fresh():
+            start = self.value(pair)
+            self.quiet()
+            output = self.call("the model", self.model, x).detach()
+        floor, constant = self.best(output, y), self.best(output, y, same=True)
+        best: Trained | None = None
+        for attempt in (_adam(3e-3, 60), _adam(3e-2, 60), _lbfgs):
+            with self.fresh(notice=False):
+                self.quiet()
+                trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+                self.call("training", attempt, trainable, lambda: self.loss(self.model(x), y).mean())
+                end = self.value(pair)
+                self.quiet()
+                with torch.no_grad():
+                    output = self.model(x).detach()
+                parameters = {name: p.detach().clone() for name, p in self.model.named_parameters()}
+            learned = None
+            if floor is not None and constant is not None and constant - floor > 1e-9:
+                learned = (constant - end) / (constant - floor)
+            if best is None or end < best.losses[1]:
+                best = Trained((start, end), learned, parameters, output)
+            if learned is not None and learned > 0.8:
+                break
+        return best
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The model after training on up to 32 examples."""
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            raise Unavailable("no parameter wants a gradient")
+        x, y = self.data.batch
+        return self.train((x[:32], y[:32]))
 
     # The reader's step
 
@@ -275,7 +401,11 @@ class Case:
         return self.first
 
     def curve(
-        self, factor: float = 1.0, calls: int = CALLS, prepare: Callable[[], None] | None = None
+        self,
+        factor: float = 1.0,
+        calls: int = CALLS,
+        prepare: Callable[[], None] | None = None,
+        pair: Pair | None = None,
     ) -> list[float]:
         """Return the loss of the batch over calls of the step, each of whose moves is multiplied by a factor.
 
@@ -287,13 +417,15 @@ class Case:
             Number of moves.
         prepare
             Called before the first step.
+        pair
+            Inputs and targets; default: the batch.
 
         Returns
         -------
         list of float
             The loss before, and after some of the calls, the last five among them.
         """
-        step, pair = self.require_step(), self.data.batch
+        step, pair = self.require_step(), pair or self.data.batch
         period = self.working.calls
         with self.fresh():
             if prepare is not None:
@@ -312,10 +444,11 @@ class Case:
                         break
         return losses
 
-    @cached_property
-    def curves(self) -> dict[float, list[float]]:
-        """The losses over steps of the learning rate as it is, and of others."""
-        return {factor: self.curve(factor) for factor in (1.0, 0.01, 0.1, 10.0, 100.0, 1000.0)}
+    def at(self, factor: float) -> list[float]:
+        """Return the losses over steps that are so many times as long, measured once."""
+        if factor not in self._curves:
+            self._curves[factor] = self.curve(factor)
+        return self._curves[factor]
 
     def progress(self, losses: list[float]) -> float:
         """Return which part of the way to the least possible loss was made; negative if the loss rose."""
@@ -324,6 +457,32 @@ class Case:
         if not math.isfinite(end):
             return -math.inf
         return (start - end) / max(start - floor, 1e-12)
+
+
+def _adam(lr: float, steps: int) -> Callable[..., None]:
+    """Return what trains parameters with Adam."""
+
+    def run(parameters: list[nn.Parameter], loss: Callable[[], torch.Tensor]) -> None:
+        optimizer = torch.optim.Adam(parameters, lr=lr)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss().backward()
+            optimizer.step()
+
+    return run
+
+
+def _lbfgs(parameters: list[nn.Parameter], loss: Callable[[], torch.Tensor]) -> None:
+    """Train parameters with L-BFGS, which does not care for scales."""
+    optimizer = torch.optim.LBFGS(parameters, max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
 
 
 def number(value: object) -> float:

@@ -10,15 +10,16 @@ from ddl.diagnosis.report import SEVERITIES, Finding
 ORDER = (
     # What stops everything
     "inputs-not-finite", "labels-out-of-range", "output-size", "missing-activation", "forward-fails",
-    "batch-of-one", "loss-reduction", "no-backward", "step-fails",
+    "batch-of-one", "no-backward",
     # What is computed is not what is meant
     "broadcast-shapes", "double-softmax", "double-sigmoid", "final-activation", "mixes-examples",
-    "target-leakage", "labels-misaligned", "inputs-constant", "detached", "no-gradient", "maximises-loss",
+    "target-leakage", "labels-misaligned", "inputs-constant", "detached", "no-gradient",
+    "loss-reduction", "step-fails", "maximises-loss",
     "gradients-not-zeroed", "parameters-not-in-optimizer", "frozen-parameters", "zero-initialisation",
     "symmetric-units", "training-in-eval-mode", "gradient-clipped-to-nothing", "weight-decay-too-large",
     "parameters-not-changing", "ignores-input",
     # What is measured is not what is meant
-    "evaluation-on-training-data", "evaluation-in-train-mode", "stateful-evaluation",
+    "evaluation-fails", "evaluation-on-training-data", "evaluation-in-train-mode", "stateful-evaluation",
     "train-validation-overlap",
     # What makes training hard
     "inputs-not-scaled", "targets-not-scaled", "loader-repeats", "not-shuffled", "loader-drops",
@@ -60,8 +61,8 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "labels-misaligned": frozenset({"cannot-overfit-one-batch"}),
     "inputs-constant": NO_TRAINING
     | {"dead-units", "inputs-not-scaled", "labels-misaligned", "train-validation-overlap"},
-    "detached": NO_TRAINING | {"vanishing-gradients"},
-    "no-gradient": NO_TRAINING - {"no-gradient"},
+    "detached": NO_TRAINING - {"no-gradient"} | {"vanishing-gradients", "step-fails"},
+    "no-gradient": NO_TRAINING - {"no-gradient"} | {"step-fails"},
     "maximises-loss": HARD_TRAINING | NO_TRAINING,
     "gradients-not-zeroed": HARD_TRAINING | NO_TRAINING,
     "parameters-not-in-optimizer": NO_TRAINING,

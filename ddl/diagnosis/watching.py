@@ -60,7 +60,6 @@ class Compared:
     function: str
     output: torch.Tensor
     target: torch.Tensor
-    value: object
     options: dict[str, object]
 
 
@@ -103,16 +102,15 @@ class Watch(TorchFunctionMode):
     ) -> object:
         """Call the function and write it down."""
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        name = getattr(func, "__name__", "")
-        seen = self.seen
-        if name in LOSSES:
+        name, seen = getattr(func, "__name__", ""), self.seen
+        if name in LOSSES:  # written down before it may raise
             given = dict(zip(("input", "target"), args, strict=False)) | kwargs
             if isinstance(given.get("input"), torch.Tensor) and isinstance(given.get("target"), torch.Tensor):
                 options = {key: value for key, value in given.items() if key not in ("input", "target")}
-                seen.losses.append(Compared(name, given["input"], given["target"], result, options))
+                seen.losses.append(Compared(name, given["input"], given["target"], options))
                 seen.events.append("loss")
-        elif name == "backward" or func is torch.autograd.grad:
+        result = func(*args, **kwargs)
+        if name == "backward" or func is torch.autograd.grad:
             seen.events.append("backward")
         elif name in CUTS or (name == "__get__" and _is_data(func)):
             if self.modules:

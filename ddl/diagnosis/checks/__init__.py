@@ -1,8 +1,28 @@
 """The checks: each looks at a case and returns what it found, if anything."""
 
-from ddl.diagnosis.checks import steps
+from ddl.diagnosis.checks import (
+    alignment,
+    evaluating,
+    gradients,
+    inputs,
+    learning,
+    loading,
+    losses,
+    outputs,
+    steps,
+)
 
-ALL = (*steps.CHECKS,)
+ALL = (
+    *inputs.CHECKS,
+    *alignment.CHECKS,
+    *loading.CHECKS,
+    *outputs.CHECKS,
+    *losses.CHECKS,
+    *steps.CHECKS,
+    *gradients.CHECKS,
+    *learning.CHECKS,
+    *evaluating.CHECKS,
+)
 """All checks, in the order in which they are made."""
 
 __all__ = ["ALL"]

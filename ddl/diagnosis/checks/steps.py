@@ -154,7 +154,7 @@ def check_training_in_eval_mode(case: Case) -> Finding | None:
     return Finding(
         "training-in-eval-mode",
         "error",
-        f"While the step runs, {_listed(sorted(parts))} "
+        f"While the step runs, {listed(sorted(parts))} "
         f"{'is' if len(parts) == 1 else 'are'} in evaluation mode: dropout drops nothing, batch norm "
         "neither uses nor learns the statistics of the batches.",
         "Which call of eval() came last, and where is train() called after it?",
@@ -170,7 +170,7 @@ def check_parameters_not_in_optimizer(case: Case) -> Iterator[Finding]:
         yield Finding(
             "parameters-not-in-optimizer",
             "error",
-            f"{_listed(hidden)} {'is' if len(hidden) == 1 else 'are'} kept in a Python container: the layers "
+            f"{listed(hidden)} {'is' if len(hidden) == 1 else 'are'} kept in a Python container: the layers "
             "in it are not registered, and model.parameters() leaves their parameters out.",
             "Does print(model) show all layers?",
             "Keep the layers in an nn.ModuleList or nn.ModuleDict, parameters in an nn.ParameterList.",
@@ -201,7 +201,7 @@ def check_parameters_not_in_optimizer(case: Case) -> Iterator[Finding]:
         "parameters-not-in-optimizer",
         "error",
         f"{len(missing)} of {total} tensors of parameters want gradients, but no optimiser holds them: "
-        f"{_listed(missing)} ({numbers} numbers){none}.",
+        f"{listed(missing)} ({numbers} numbers){none}.",
         "Was the optimiser made before these layers, or of another copy of the model?",
         "Make the optimiser after the model is complete, with model.parameters(); freeze on purpose with "
         "requires_grad_(False).",
@@ -250,6 +250,6 @@ def _distance(first: torch.Tensor, second: torch.Tensor) -> float:
     return ((first - second).norm() / second.norm().clamp_min(1e-30)).item()
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """Return names in a row, the first of many."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,276 @@
+"""Checks of which target belongs to which input, and of inputs that give the target away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from ddl.diagnosis.case import Case, Unavailable
+from ddl.diagnosis.checks.inputs import class_counts
+from ddl.diagnosis.report import Finding
+
+NEIGHBOURS = 3
+SHUFFLES = 30
+"""Other orders of the targets that the true one is compared with."""
+
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+"""By how many rows targets are moved, to see whether they then belong."""
+
+
+def check_labels_misaligned(case: Case) -> Iterator[Finding]:
+    """Find targets that do not belong to their inputs."""
+    moved = _reordered_in_step(case)
+    if moved is not None:
+        yield Finding(
+            "labels-misaligned",
+            "error",
+            "The step compares the outputs with the targets of other examples: the targets that reach its "
+            "loss are "
+            f"those of the batch in another order, {moved:.0%} of them differ.",
+            "Where are inputs or targets shuffled, sorted or shifted by themselves?",
+            "Index inputs and targets with one and the same permutation.",
+            {"differ": moved},
+        )
+        return
+    x, y = case.data.x, case.data.y
+    target = _column(case)
+    if target is None or len(x) < 60:
+        raise Unavailable("too few examples, or targets that are not one number or one class for each")
+    rows = (
+        np.arange(len(x))
+        if len(x) <= 1000
+        else np.sort(np.random.default_rng(case.seed).permutation(len(x))[:1000])
+    )
+    finite = (x.isfinite().reshape(len(x), -1).all(1) & y.isfinite().reshape(len(y), -1).all(1)).cpu().numpy()
+    rows = rows[finite[rows]]
+    near = _neighbours(_features(x[torch.from_numpy(rows)]))
+    if near is None or len(rows) < 60:
+        raise Unavailable("the inputs cannot be compared by their distances")
+    here, strength = _agreement(near, target[rows], case.seed)
+    if here > 3:
+        return
+    for shift in SHIFTS:
+        there, _ = _agreement(near, np.roll(target, shift)[rows], case.seed)
+        if there > 6:
+            yield Finding(
+                "labels-misaligned",
+                "error",
+                f"Moved by {shift} row{'s' * (abs(shift) != 1)} the targets belong to the inputs: they "
+                "agree with "
+                f"those of the nearest neighbours {there:.0f} standard deviations better than shuffled "
+                "ones; as "
+                f"they are, {here:.1f}.",
+                "Where was a row dropped or added in only one of the two?",
+                "Read inputs and targets from one table, and drop rows in both at once.",
+                {"shift": shift, "here": here, "there": there},
+            )
+            return
+    elsewhere = _validation_agreement(case)
+    known = elsewhere is not None and elsewhere > 6
+    also = f"; in the validation data they do, by {elsewhere:.0f} standard deviations" if known else ""
+    yield Finding(
+        "labels-misaligned",
+        "error" if known else "warning",
+        "The targets seem to have nothing to do with the inputs: those of the nearest neighbours agree by "
+        f"{strength}, "
+        f"which is {here:.1f} standard deviations from what shuffled targets give{also}.",
+        "Do the rows of x and y still belong together, and can you tell a few targets from their inputs by "
+        "eye?",
+        "Look at some examples with their targets; index inputs and targets with one and the same "
+        "permutation.",
+        {"deviations": here},
+    )
+
+
+def check_target_leakage(case: Case) -> Iterator[Finding]:
+    """Find inputs in which the target stands written."""
+    x, y = case.data.x, case.data.y
+    if not x.is_floating_point() and x.shape == y.shape and x.ndim == 2 and not y.is_floating_point():
+        yield from _tokens(case)
+        return
+    if x.is_floating_point() and x.ndim == 3 and y.ndim >= 2:
+        return
+    target = _column(case)
+    if target is None or len(x) < 20 or not x.is_floating_point():
+        return
+    rows = np.random.default_rng(case.seed).permutation(len(x))[:1000]
+    features = x.reshape(len(x), -1)[torch.from_numpy(rows)].double().cpu().numpy()
+    target = target[rows]
+    if features.shape[1] < 2 or features.shape[1] > 5000 or np.ptp(target) == 0:
+        return
+    classes = class_counts(case) is not None
+    scores = _told_by_one(features, target, classes)
+    best = int(np.argmax(scores))
+    rest = np.delete(scores, best)
+    told = np.flatnonzero(scores > 0.999)
+    few = len(told) <= max(1, len(np.unique(target)) if classes else 1)
+    if scores[best] > 0.9999 and few and np.median(rest) < 0.9:
+        severity = "error"
+    elif scores[best] > 0.98 and np.sort(rest)[-1] < 0.9 * scores[best]:
+        severity = "warning"
+    else:
+        return
+    yield Finding(
+        "target-leakage",
+        severity,
+        f"Feature {best} alone tells the target: it accounts for {scores[best]:.2%} of its variance; the "
+        "next best "
+        f"for {np.sort(rest)[-1]:.0%}.",
+        "Is this feature known at the time of the prediction, or is it made from the target?",
+        "Leave out what is computed from the target or known only after it.",
+        {"feature": best, "told": float(scores[best])},
+    )
+
+
+CHECKS = (check_labels_misaligned, check_target_leakage)
+
+
+def _tokens(case: Case) -> Iterator[Finding]:
+    """Find sequence models that see what they are to predict."""
+    x, y = case.batch
+    if bool((x == y).all()):
+        yield Finding(
+            "target-leakage",
+            "warning",
+            "The targets of the sequences are the inputs themselves, place by place: copying them is enough.",
+            "Is each target the token after the one at its place?",
+            "Shift them by one: x = tokens[:, :-1], y = tokens[:, 1:].",
+            {},
+        )
+        return
+    length = x.shape[1]
+    if length < 3 or not bool((y[:, :-1] == x[:, 1:]).all()):
+        return
+    middle = length // 2
+    changed = x.clone()
+    later = x[:, middle:]
+    changed[:, middle:] = later.flip(0) if bool((later.flip(0) != later).any()) else later.roll(1, 1)
+    outputs = case.predict(x), case.predict(changed)
+    if outputs[0].ndim != 3:
+        return
+    axis = 1 if outputs[0].shape[1] == length else 2
+    before = [output.narrow(axis, 0, middle) for output in outputs]
+    change = (before[0] - before[1]).abs().max().item()
+    if change > 1e-4 * outputs[0].abs().max().item():
+        yield Finding(
+            "target-leakage",
+            "error",
+            f"The targets are the next tokens, and the outputs at places 0 to {middle - 1} change by "
+            f"{change:.3g} when "
+            f"the tokens from place {middle} on are exchanged: the model sees what it is to predict.",
+            "Which layer looks ahead: attention without a causal mask, or a recurrent layer in both "
+            "directions?",
+            "Mask the attention (is_causal=True), or make the recurrent layer go in one direction only.",
+            {"change": change},
+        )
+
+
+def _reordered_in_step(case: Case) -> float | None:
+    """Return which share of the targets that the step compares with are not those of their example."""
+    if not case.own_step:
+        return None
+    y = case.data.batch[1]
+    for call in case.first.seen.losses:
+        given = call.target.detach().reshape(-1)
+        if given.numel() != y.numel() or y.ndim > 2:
+            continue
+        wanted = y.reshape(-1).to(given.device, given.dtype)
+        differ = (given != wanted).float().mean().item()
+        if differ == 0:
+            return None
+        if bool(torch.equal(given.sort().values, wanted.sort().values)):
+            inputs = case.first.seen.forwards
+            x = case.data.batch[0]
+            same = not inputs or (
+                isinstance(inputs[0].x, torch.Tensor)
+                and inputs[0].x.shape == x.shape
+                and torch.equal(inputs[0].x, x)
+            )
+            return differ if same else None
+    return None
+
+
+def _column(case: Case) -> np.ndarray | None:
+    """Return one number per example: the target, or its class."""
+    y = case.data.y
+    if y.numel() != len(y):
+        return None
+    return y.reshape(-1).double().cpu().numpy()
+
+
+def _features(x: torch.Tensor) -> np.ndarray:
+    """Return one row of numbers per example, scaled."""
+    rows = x.reshape(len(x), -1)
+    if not rows.is_floating_point():
+        kinds = int(rows.max()) + 1 if rows.numel() and int(rows.min()) >= 0 else 0
+        if not 0 < kinds <= 1000:
+            return rows.double().cpu().numpy()
+        counts = torch.nn.functional.one_hot(rows.long(), kinds).sum(
+            1
+        )  # which tokens there are, in any order
+        rows = counts.float()
+    values = rows.double().cpu().numpy()
+    spread = values.std(0)
+    return (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+
+
+def _neighbours(features: np.ndarray) -> np.ndarray | None:
+    """Return the nearest other rows of each row, shape (n, NEIGHBOURS)."""
+    if not np.ptp(features):
+        return None
+    squares = (features**2).sum(1)
+    distances = squares[:, None] + squares[None] - 2 * features @ features.T
+    np.fill_diagonal(distances, np.inf)
+    return np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+
+
+def _agreement(near: np.ndarray, target: np.ndarray, seed: int) -> tuple[float, str]:
+    """Return by how many standard deviations targets agree better with their neighbours' than shuffled."""
+    few = len(np.unique(target)) <= max(2, len(target) // 10)
+
+    def agree(values: np.ndarray) -> float:
+        if few:
+            return float((values[near] == values[:, None]).mean())
+        ranks = values.argsort().argsort()
+        return float(np.corrcoef(ranks[near].mean(1), ranks)[0, 1])
+
+    rng = np.random.default_rng(seed)
+    true = agree(target)
+    others = [agree(rng.permutation(target)) for _ in range(SHUFFLES)]
+    deviation = max(float(np.std(others)), 1e-9)
+    return (
+        true - float(np.mean(others))
+    ) / deviation, f"{true:.0%}" if few else f"a rank correlation of {true:.2f}"
+
+
+def _validation_agreement(case: Case) -> float | None:
+    """Return the same for the validation data."""
+    data = case.validation
+    if data is None or len(data) < 60 or data.y.numel() != len(data):
+        return None
+    rows = np.random.default_rng(case.seed).permutation(len(data))[:1000]
+    near = _neighbours(_features(data.x[torch.from_numpy(rows)]))
+    return None if near is None else _agreement(near, data.y.reshape(-1).double().numpy()[rows], case.seed)[0]
+
+
+def _told_by_one(features: np.ndarray, target: np.ndarray, classes: bool) -> np.ndarray:
+    """Return for each feature which part of the target's variance is a linear function of it.
+
+    Of classes: of the variance of belonging to one of them, of the one that it tells best.
+    """
+    columns = [target == value for value in np.unique(target)] if classes else [target]
+    centred = features - features.mean(0)
+    spread = np.sqrt((centred**2).sum(0))
+    told = np.zeros(features.shape[1])
+    for column in columns:
+        values = column - column.mean()
+        size = np.sqrt((values**2).sum())
+        told = np.maximum(told, (values @ centred / np.where(spread > 1e-12, spread * size, np.inf)) ** 2)
+    if classes and len(columns) > 2:
+        values = target - target.mean()
+        told = np.maximum(
+            told, (values @ centred / np.where(spread > 1e-12, spread, np.inf)) ** 2 / (values @ values)
+        )
+    return told

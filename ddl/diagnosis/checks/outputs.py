@@ -1,0 +1,187 @@
+"""Checks of the output: what it depends on, and what it can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from ddl.diagnosis.case import Case, Unavailable
+from ddl.diagnosis.checks.inputs import class_counts
+from ddl.diagnosis.report import Finding
+
+SHAPES = (
+    "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "Permute", "Select", "Slice",
+    "Clone", "Expand", "ToCopy", "Alias", "T", "Index", "Contiguous", "Flatten",
+)  # fmt: skip
+"""Operations that leave the numbers as they are."""
+
+OPERATIONS = {
+    "Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh", "Softmax": "softmax", "LogSoftmax": "log_softmax",
+    "Addmm": "linear", "Mm": "linear", "Convolution": "linear", "Bmm": "linear", "Mv": "linear",
+    "Linear": "linear",
+}  # fmt: skip
+
+
+def final_operation(output: torch.Tensor) -> str:
+    """Return what computed a tensor last, views aside: ``"relu"``, ``"linear"``, …; else PyTorch's name.
+
+    Examples
+    --------
+    >>> scores = torch.zeros(2, 3, requires_grad=True)
+    >>> final_operation(scores.softmax(1)[:, 0])
+    'softmax'
+    """
+    node = output.grad_fn
+    while node is not None:
+        name = node.name().removesuffix(node.name()[-1]).removesuffix("Backward")
+        if name not in SHAPES or not node.next_functions:
+            return OPERATIONS.get(name, name)
+        node = node.next_functions[0][0]
+    return ""
+
+
+def check_labels_out_of_range(case: Case) -> Iterator[Finding]:
+    """Find labels that the output or the loss has no place for."""
+    y = case.data.y
+    functions = {call.function for call in case.forward_seen.losses}
+    if y.is_floating_point() or y.dtype == torch.bool:
+        if functions & {"binary_cross_entropy", "binary_cross_entropy_with_logits"}:
+            yield from _not_probabilities(y)
+        return
+    classes = _classes(case)
+    if classes is None:
+        return
+    labels = y[y != -100]  # the label that PyTorch's losses leave out
+    if not labels.numel():
+        return
+    low, high = int(labels.min()), int(labels.max())
+    numbers = {"smallest": low, "largest": high, "outputs": classes}
+    wrong = int(((labels < 0) | (labels >= classes)).sum())
+    if not wrong:
+        used = len(labels.unique())
+        if high + 1 < classes and classes >= 2 * (high + 1) and y.ndim == 1:
+            yield Finding(
+                "output-size",
+                "note",
+                f"The output has {classes} scores per example, but the labels are {low} to {high}, {used} "
+                "of them.",
+                "How many classes are there?",
+                "Make the last layer as wide as there are classes.",
+                numbers,
+            )
+        return
+    shifted = low >= 1 and high - low < classes
+    too_narrow = low >= 0 and not shifted
+    yield Finding(
+        "output-size" if too_narrow else "labels-out-of-range",
+        "error",
+        f"{wrong} of {labels.numel()} labels are not among 0 to {classes - 1}, for which the output has "
+        "scores: they "
+        f"go from {low} to {high}.",
+        "Do the labels count from 1, or is the last layer narrower than the number of classes?",
+        f"Make the last layer {high + 1} wide." if too_narrow else f"Number the classes from 0: y - {low}.",
+        numbers,
+    )
+
+
+def check_mixes_examples(case: Case) -> Finding | None:
+    """Find outputs that depend on the other examples of the batch."""
+    x, other = case.batch[0], case.to_model(case.data.other)[0]
+    rows = min(len(x), len(other) + 1, 12)
+    if rows < 2 or x.shape[1:] != other.shape[1:]:
+        raise Unavailable("there are too few examples")
+    mixed = torch.cat([x[:1], other[: rows - 1]])
+    alone, among = case.predict(x[:rows]), case.predict(mixed)
+    if alone.ndim == 0 or len(alone) != rows:
+        return Finding(
+            "mixes-examples",
+            "error",
+            f"For {rows} examples the output has shape {tuple(alone.shape)}: not one row for each.",
+            "Which operation reduces or reshapes over the axis of the examples?",
+            "Keep the first axis as it is: flatten(1), x.reshape(len(x), -1).",
+            {"shape": tuple(alone.shape)},
+        )
+    change = (alone[0] - among[0]).abs().max().item()
+    scale = alone.float().abs().max().item() + 1e-12
+    if not change > 1e-3 * scale:
+        return None
+    recurrent = [m for m in case.model.modules() if isinstance(m, nn.RNNBase) and not m.batch_first]
+    hint = (
+        "; its recurrent layer has batch_first=False, and takes the first axis for time" if recurrent else ""
+    )
+    return Finding(
+        "mixes-examples",
+        "error",
+        f"The output for one example changes by {change:.3g}, where outputs are up to {scale:.3g}, when the "
+        "others in "
+        f"the batch are exchanged, in evaluation mode{hint}.",
+        "Which operation works along the axis of the examples: a softmax, a mean, a norm, a reshape?",
+        "Name the axis in each reduction and softmax (dim=1), keep the first axis in each reshape; "
+        "batch_first=True "
+        "for recurrent layers and attention.",
+        {"change": change, "scale": scale},
+    )
+
+
+def check_output_is_linear(case: Case) -> Finding | None:
+    """Find several layers that together are no more than one, for want of an activation."""
+    x = case.batch[0]
+    layers = [
+        name
+        for name, module in case.model.named_modules()
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd) and name in case.forward_seen.called
+    ]
+    if not x.is_floating_point() or len(layers) < 2 or len(x) < 4:
+        return None
+    first, second = x, -3 * x.flip(0)
+    outputs = [case.predict(values).double() for values in (first, second, (first + second) / 2)]
+    spread = (outputs[0] - outputs[1]).abs().mean().item()
+    bend = (outputs[2] - (outputs[0] + outputs[1]) / 2).abs().mean().item()
+    if not spread > 1e-6 or bend > 1e-4 * spread:
+        return None
+    return Finding(
+        "missing-activation",
+        "warning",
+        "The output is a linear function of the inputs: half-way between two inputs it is half-way between "
+        "their "
+        f"outputs, to {bend / spread:.1g} of their difference, although there are {len(layers)} layers with "
+        "weights.",
+        "What stands between the layers?",
+        "Put an activation, such as nn.ReLU(), after each layer but the last.",
+        {"bend": bend, "spread": spread, "layers": len(layers)},
+    )
+
+
+CHECKS = (check_labels_out_of_range, check_mixes_examples, check_output_is_linear)
+
+
+def _classes(case: Case) -> int | None:
+    """Return for how many classes the output has scores, if it has."""
+    for call in case.forward_seen.losses:
+        whole = not call.target.is_floating_point()
+        if call.function in ("cross_entropy", "nll_loss", "multi_margin_loss") and whole:
+            return call.output.shape[1] if call.output.ndim > 1 else call.output.shape[0]
+        if call.function.startswith("binary_cross_entropy"):
+            return 2
+    if case.data.y.ndim == 1 and case.output.ndim == 2 and case.output.shape[1] > 1:
+        return case.output.shape[1] if class_counts(case) is not None else None
+    return None
+
+
+def _not_probabilities(y: torch.Tensor) -> Iterator[Finding]:
+    """Find targets of a binary cross entropy that are no probabilities."""
+    values = y.float()
+    wrong = int(((values < 0) | (values > 1)).sum())
+    if wrong:
+        yield Finding(
+            "labels-out-of-range",
+            "error",
+            f"{wrong} of {values.numel()} targets of a binary cross entropy are not between 0 and 1: they "
+            "go from "
+            f"{values.min():.3g} to {values.max():.3g}.",
+            "How are the two classes coded?",
+            "Code them as 0 and 1, as (y > 0).float() does.",
+            {"wrong": wrong, "smallest": values.min().item(), "largest": values.max().item()},
+        )
