@@ -277,8 +277,8 @@ class Case:
         same
             Whether the output is to be the same for all examples.
         """
-        start = output.detach().clone().float()
-        free = (start.mean(0, keepdim=True) if same else start).requires_grad_()
+        start = output.detach().float().contiguous()
+        free = (start.mean(0, keepdim=True) if same else start.clone()).requires_grad_()
         optimizer = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
         best = math.inf
 

@@ -17,13 +17,13 @@ ORDER = (
     "loss-reduction", "step-fails", "maximises-loss",
     "gradients-not-zeroed", "parameters-not-in-optimizer", "frozen-parameters", "zero-initialisation",
     "symmetric-units", "training-in-eval-mode", "gradient-clipped-to-nothing", "weight-decay-too-large",
-    "parameters-not-changing", "ignores-input",
+    "parameters-not-changing", "exploding-gradients", "dead-units", "vanishing-gradients", "ignores-input",
     # What is measured is not what is meant
     "evaluation-fails", "evaluation-on-training-data", "evaluation-in-train-mode", "stateful-evaluation",
     "train-validation-overlap",
     # What makes training hard
     "inputs-not-scaled", "targets-not-scaled", "loader-repeats", "not-shuffled", "loader-drops",
-    "exploding-gradients", "vanishing-gradients", "initial-loss", "saturated-units", "dead-units",
+    "initial-loss", "saturated-units",
     "loss-not-finite", "learning-rate-too-large", "learning-rate-too-small", "unused-parameters",
     "class-imbalance", "not-seeded",
     "cannot-overfit-one-batch",

@@ -85,6 +85,8 @@ class Seen:
     """Within the model: the module, the activation, and what it put out."""
     called: set[str] = field(default_factory=set)
     """The names of the modules that were called."""
+    reached: bool = False
+    """Whether some parameter had a gradient right after they were computed."""
     error: Exception | None = None
     returned: object = None
 
@@ -92,8 +94,9 @@ class Seen:
 class Watch(TorchFunctionMode):
     """Writes down the functions of PyTorch that are called."""
 
-    def __init__(self, seen: Seen, keep_activations: bool) -> None:
+    def __init__(self, seen: Seen, parameters: list[nn.Parameter], keep_activations: bool) -> None:
         super().__init__()
+        self.parameters = parameters
         self.seen, self.keep_activations = seen, keep_activations
         self.modules: list[str] = []  # the modules that are being called, from the outside in
 
@@ -112,6 +115,7 @@ class Watch(TorchFunctionMode):
         result = func(*args, **kwargs)
         if name == "backward" or func is torch.autograd.grad:
             seen.events.append("backward")
+            seen.reached = seen.reached or name == "grad" or any(p.grad is not None for p in self.parameters)
         elif name in CUTS or (name == "__get__" and _is_data(func)):
             if self.modules:
                 seen.cuts.append(CUTS.get(name, ".data"))
@@ -157,7 +161,7 @@ def watching(model: nn.Module, *, activations: bool = False) -> Iterator[Seen]:
         Whether to keep what its activations put out.
     """
     seen = Seen()
-    watch = Watch(seen, activations)
+    watch = Watch(seen, list(model.parameters()), activations)
     named, other = dict(model.named_modules()), differing(model)
     handles = []
 

@@ -150,7 +150,11 @@ def _tokens(case: Case) -> Iterator[Finding]:
     outputs = case.predict(x), case.predict(changed)
     if outputs[0].ndim != 3:
         return
-    axis = 1 if outputs[0].shape[1] == length else 2
+    # The loss of PyTorch has the classes on axis 1; whoever flattens for it has them on the last.
+    by_class = any(call.output.shape == outputs[0].shape for call in case.forward_seen.losses)
+    axis = 2 if by_class else 1
+    if outputs[0].shape[axis] != length:
+        return
     before = [output.narrow(axis, 0, middle) for output in outputs]
     change = (before[0] - before[1]).abs().max().item()
     if change > 1e-4 * outputs[0].abs().max().item():

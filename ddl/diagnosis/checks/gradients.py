@@ -97,8 +97,8 @@ def _in_step(case: Case) -> Iterator[Finding]:
         if parameter.requires_grad and own[name] is not None and bool(own[name].any())
         and seen.gradients.get(name) is None and not bool(case.first.moved[name].any())
     ]  # fmt: skip
-    some = any(gradient is not None for gradient in seen.gradients.values())
-    if gone and some:
+    cut_off = not seen.reached or any(gradient is not None for gradient in seen.gradients.values())
+    if gone and cut_off:
         yield _cut(gone, list(own), seen.cuts + seen.outer_cuts, inside=False)
 
 
@@ -246,7 +246,7 @@ def check_units(case: Case) -> Iterator[Finding]:
             continue
         worst = max(shares, key=shares.__getitem__)
         relu = name == "dead-units"
-        enough = shares[worst] > 0.95 and (not relu or few >= 4)
+        enough = shares[worst] > (0.95 if relu else 0.9) and (not relu or few >= 4)
         yield Finding(
             name,
             "error" if enough else "warning",

@@ -13,7 +13,7 @@ from ddl.diagnosis.report import Finding
 LITTLE = 0.02
 """Part of the way to the least loss that is hardly any, in 30 steps on one batch."""
 
-SLOWER, FASTER = (0.1, 0.01, 1e-3, 1e-4), (10.0, 100.0, 1000.0)
+SLOWER, FASTER = (0.1, 0.01, 1e-3, 1e-4), (10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 """What the moves of the step are multiplied by to see what another learning rate would do."""
 
 
@@ -62,42 +62,56 @@ def check_learning_rate(case: Case) -> Iterator[Finding]:
     """Find a learning rate far from those that would do."""
     losses = _untrained(case)
     here = case.progress(losses)
-    if here < 0.15:
-        tried = {}
-        for factor in SLOWER:
-            tried[factor] = case.progress(case.at(factor))
-            if tried[factor] > max(0.25, 4 * here):
-                break
-        best = max(tried, key=tried.__getitem__)
-        if tried[best] > max(0.25, 4 * here):
-            yield Finding(
-                "learning-rate-too-large",
-                "error" if here < LITTLE else "warning",
-                f"In {CALLS} steps on one batch the loss goes from {_short(losses[0])} to "
-                f"{_short(losses[-1])}; with "
-                f"steps {1 / best:.0f} times as short it falls to {_short(case.at(best)[-1])}.{_rates(case)}",
-                "At which learning rate does the loss just still fall?",
-                f"Divide the learning rate by about {1 / best:.0f}, or warm it up.",
-                {"progress": here, "factor": best, "there": tried[best]},
-            )
-            return
-    if here > 0.1 or not math.isfinite(losses[-1]):
+    peak = max(loss if math.isfinite(loss) else math.inf for loss in losses)
+    if here < 0.15 or peak > 3 * losses[0]:
+        yield from _too_large(case, losses, here, peak)
+    if not -LITTLE < here < 0.006:
         return
-    tried = {factor: case.progress(case.at(factor)) for factor in FASTER}
-    best = next((factor for factor in FASTER if tried[factor] > max(0.3, 10 * here)), None)
-    if best is None or (best < 100 and here > LITTLE) or here < -LITTLE:
+    best = 0.0
+    for factor in FASTER:
+        there = case.progress(case.at(factor))
+        if there > max(0.1, 20 * here):
+            best = factor
+        if there < -LITTLE or there > 0.3:
+            break
+    if best < 100:
         return
     rising = _warms_up(case)
     yield Finding(
         "learning-rate-too-small",
-        "note" if rising else "error" if here < 0.01 and tried[100.0] > 0.1 else "warning",
-        f"In {CALLS} steps on one batch the loss goes from {_short(losses[0])} to {_short(losses[-1])}, "
-        f"{max(here, 0):.1%} of the way to the least one; with steps {best:.0f} times as long it gets to "
+        "note" if rising else "error" if here < 0.0007 else "warning",
+        f"In {CALLS} steps on one batch the loss goes from {losses[0]:.4g} to {_short(losses[-1])}, "
+        f"{max(here, 0):.1g} of the way to the least one; with steps {best:g} times as long it gets to "
         f"{_short(case.at(best)[-1])}.{_rates(case)}"
         + (" The learning rate is still rising." if rising else ""),
         "How large is the update of a layer, compared with its weights? Usual is about 1 in 1000.",
-        f"Try {best:.0f} times the learning rate.",
-        {"progress": here, "factor": best, "there": tried[best]},
+        f"Try {best:g} times the learning rate.",
+        {"progress": here, "factor": best, "there": case.progress(case.at(best))},
+    )
+
+
+def _too_large(case: Case, losses: list[float], here: float, peak: float) -> Iterator[Finding]:
+    """Find that the loss rises, or jumps, and would fall with shorter steps."""
+    jumps = peak > 3 * losses[0]
+    wanted = max(0.25, 0.5 * here if jumps else 4 * here)
+    for factor in SLOWER:
+        shorter = case.at(factor)
+        there = case.progress(shorter)
+        if there > wanted and max(shorter) < 0.5 * peak + losses[0]:
+            break
+    else:
+        return
+    evidence = f"In {CALLS} steps on one batch the loss goes from {_short(losses[0])} to {_short(losses[-1])}"
+    if jumps:
+        evidence += f", over {_short(peak)} on the way"
+    yield Finding(
+        "learning-rate-too-large",
+        "error" if here < LITTLE or peak > 10 * losses[0] else "warning",
+        f"{evidence}; with steps {1 / factor:.0f} times as short it falls to {_short(shorter[-1])}."
+        f"{_rates(case)}",
+        "At which learning rate does the loss just still fall?",
+        f"Divide the learning rate by about {1 / factor:.0f}, or warm it up.",
+        {"progress": here, "factor": factor, "there": there, "peak": peak},
     )
 
 
@@ -222,7 +236,7 @@ def check_cannot_overfit(case: Case) -> Iterator[Finding]:
     progress = {1.0: case.progress(losses)}
     if progress[1.0] > 0.05:
         return
-    for factor in (*SLOWER[:2], *FASTER):
+    for factor in (*SLOWER[:2], *FASTER[:3]):
         progress[factor] = case.progress(case.at(factor))
         if progress[factor] > 0.1:
             return
