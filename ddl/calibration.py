@@ -78,8 +78,7 @@ class RiskCoverage:
         """
         if not 0 < coverage <= 1:
             raise ValueError(f"coverage is {coverage}; give a share above 0, at most 1")
-        # The last of equal shares is reached by summing counts, and may miss 1 by rounding.
-        return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
+        return float(self.risk[np.searchsorted(self.coverage, coverage)])
 
 
 def reliability(

@@ -154,9 +154,9 @@ def test_one_feature_is_a_list_of_one():
 
 
 def test_corrections_are_those_of_the_books():
-    p = np.array([0.03, 0.01, 0.5, 0.02])
-    assert monitoring.adjusted(p, "bonferroni") == pytest.approx([0.12, 0.04, 1, 0.08])
-    assert monitoring.adjusted(p, "holm") == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    p = np.array([0.025, 0.01, 0.5, 0.02])
+    assert monitoring.adjusted(p, "bonferroni") == pytest.approx([0.1, 0.04, 1, 0.08])
+    assert monitoring.adjusted(p, "holm") == pytest.approx([0.06, 0.04, 0.5, 0.06])  # not 0.05: in order
     assert monitoring.adjusted(p, "none") == pytest.approx(p)
 
 
@@ -184,6 +184,17 @@ class Constant(ClassifierMixin, BaseEstimator):
 
     def predict(self, x):
         return np.ones(len(x), dtype=int)
+
+
+class Liar(ClassifierMixin, BaseEstimator):
+    """Sees which set a row is from, in its only feature, and says the other."""
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, x):
+        return 1 - x[:, 0].astype(int)
 
 
 def classifier_p_values(count, shift=0.0, **options):
@@ -225,6 +236,18 @@ def test_who_calls_all_rows_current_is_right_about_half_of_them():
     assert found.p_value > 0.5
     shuffled = monitoring.classifier_test(draw(31), draw(31), rng=rng, model=Constant(), permutations=3)
     assert (shuffled.accuracy, shuffled.rows) == (pytest.approx(0.5), 62)
+
+
+def test_who_is_always_wrong_raises_no_alarm():
+    found = monitoring.classifier_test(np.zeros(40), np.ones(40), rng=np.random.default_rng(0), model=Liar())
+    assert (found.accuracy, found.p_value) == (0, 1)
+
+
+def test_rows_that_come_in_an_order_are_mixed_first():
+    size = np.abs(draw(400))
+    reference = np.concatenate([-size[:100], size[100:]])  # as many as are compared come first
+    found = monitoring.classifier_test(reference, reference[::4], rng=np.random.default_rng(0))
+    assert found.p_value > 0.01
 
 
 def test_the_classifier_test_repeats_itself_and_leaves_the_rows_alone():
@@ -298,6 +321,13 @@ def test_detectors_can_be_switched_off():
         assert np.isnan(report.psi).all() == (options.get("psi", 1) is None)
         assert np.isnan(report.p_values).all() == (options.get("level", 1) is None)
         assert np.isnan(report.classifier_p_value)
+
+
+def test_the_correction_is_the_one_asked_for():
+    monitor = DriftMonitor(draw(200, 3), window=20, correction="none")
+    report = monitor.update(draw(20, 3, seed=1))
+    tests = monitoring.two_sample_tests(draw(200, 3), draw(20, 3, seed=1), correction="none")
+    assert report.p_values == pytest.approx(tests.p_values)
 
 
 def test_the_state_is_a_dictionary_that_json_can_hold():

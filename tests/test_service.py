@@ -147,8 +147,8 @@ def test_a_bad_row_is_refused_in_words_that_help(running, row, feature, value, r
     assert ("ddl_predictions_total", "number") not in counts
 
 
-def test_all_bad_rows_are_named(running):
-    page = send(running, body={"rows": [[1, 1], ROWS[0], [100, -1]]})[1]
+def test_all_bad_rows_are_named_once(running):
+    page = send(running, body={"rows": [[1, -1], ROWS[0], [100, -1]]})[1]
     assert [(problem["row"], problem["feature"]) for problem in page["rows"]] == [(0, "area"), (2, "age")]
 
 
@@ -170,6 +170,7 @@ def test_the_ends_of_a_range_belong_to_it(running):
         ({"rows": []}, 422, "rows is empty; send at least one"),
         ({"rows": [[100, 1]] * 101}, 413, "these are 101 rows; send at most 100 at once"),
         (b" " * 100_001, 413, "the body has 100001 bytes; send at most 100000 at once"),
+        (b" " * 1_000_000, 413, "the body has 1000000 bytes"),
     ],
 )
 def test_a_body_that_makes_no_sense_is_refused(running, body, status, words):
@@ -270,6 +271,11 @@ def test_requests_and_times_are_counted(running):
     assert counted(running)["ddl_requests_total", "/metrics", "200"] == 1  # the first look
 
 
+def test_rows_are_counted_that_were_too_many(running):
+    send(running, body={"rows": ROWS * 60})
+    assert counted(running)["ddl_rejected_rows_total", "too_many"] == 120
+
+
 def test_drift_is_that_of_all_accepted_rows():
     reference = np.random.default_rng(0).uniform([20, 0], [400, 150], size=(300, 2))
     with Service(price, [AREA, AGE], reference=reference) as service:
@@ -349,17 +355,19 @@ def test_a_service_can_be_started_again_but_not_twice():
 
 
 def test_the_end_waits_for_answers_under_way():
-    begun = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def slow(rows):
         begun.set()
         time.sleep(0.3)
+        done.set()
         return price(rows)
 
     with ThreadPoolExecutor(1) as pool, Service(slow, [AREA, AGE]) as service:
         pending = pool.submit(send, service, body={"rows": ROWS})
         assert begun.wait(10)
         service.__exit__(None, None, None)
+        assert done.is_set()
         assert pending.result()[0] == 200
         service.__enter__()
 
