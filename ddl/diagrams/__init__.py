@@ -2,6 +2,7 @@
 
 from ddl.diagrams.drawing import computation_graph
 from ddl.diagrams.graphs import ComputationGraph, Edge, Node
+from ddl.diagrams.mixtures import mixture
 from ddl.diagrams.nerves import nerve_cells
 from ddl.diagrams.networks import MOST_UNITS, RADIUS, Layer, layers_of, network
 from ddl.diagrams.tracing import MOST_NODES, one_node, trace
@@ -16,6 +17,7 @@ __all__ = [
     "Node",
     "computation_graph",
     "layers_of",
+    "mixture",
     "nerve_cells",
     "network",
     "one_node",
