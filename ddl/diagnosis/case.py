@@ -317,12 +317,16 @@ class Case:
             self.quiet()
             output = self.call("the model", self.model, x).detach()
         floor, constant = self.best(output, y), self.best(output, y, same=True)
-        best: Trained | None = None
+        best, failure = None, None
         for attempt in (_adam(3e-3, 60), _adam(3e-2, 60), _lbfgs):
             with self.fresh(notice=False):
                 self.quiet()
                 trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-                self.call("training", attempt, trainable, lambda: self.loss(self.model(x), y).mean())
+                try:
+                    attempt(trainable, lambda: self.loss(self.model(x), y).mean())
+                except Exception as error:  # the reader's code, or a line search among infinities
+                    failure = error
+                    continue
                 end = self.value(pair)
                 self.quiet()
                 with torch.no_grad():
@@ -335,6 +339,8 @@ class Case:
                 best = Trained((start, end), learned, parameters, output)
             if learned is not None and learned > 0.8:
                 break
+        if best is None:
+            raise Unavailable(f"training raised {describe(failure)}")
         return best
 
     @cached_property

@@ -14,8 +14,8 @@ ORDER = (
     # What is computed is not what is meant
     "broadcast-shapes", "double-softmax", "double-sigmoid", "final-activation", "mixes-examples",
     "target-leakage", "labels-misaligned", "inputs-constant", "detached", "no-gradient",
-    "loss-reduction", "step-fails", "maximises-loss",
-    "gradients-not-zeroed", "parameters-not-in-optimizer", "frozen-parameters", "zero-initialisation",
+    "frozen-parameters", "loss-reduction", "step-fails", "maximises-loss",
+    "gradients-not-zeroed", "parameters-not-in-optimizer", "zero-initialisation",
     "symmetric-units", "training-in-eval-mode", "gradient-clipped-to-nothing", "weight-decay-too-large",
     "parameters-not-changing", "exploding-gradients", "dead-units", "vanishing-gradients", "ignores-input",
     # What is measured is not what is meant
@@ -42,7 +42,10 @@ HARD_TRAINING = frozenset(
 )  # fmt: skip
 """What follows if the numbers are of the wrong size."""
 
-BROKEN = NO_TRAINING | HARD_TRAINING | {"step-fails", "forward-fails"}
+FAILURES = frozenset({"step-fails", "forward-fails"})
+"""What only an error can account for."""
+
+BROKEN = NO_TRAINING | HARD_TRAINING | FAILURES
 
 EXPLAINS: dict[str, frozenset[str]] = {
     "inputs-not-finite": BROKEN,
@@ -66,7 +69,7 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "maximises-loss": HARD_TRAINING | NO_TRAINING,
     "gradients-not-zeroed": HARD_TRAINING | NO_TRAINING,
     "parameters-not-in-optimizer": NO_TRAINING,
-    "frozen-parameters": NO_TRAINING,
+    "frozen-parameters": NO_TRAINING | {"step-fails"},
     "zero-initialisation": NO_TRAINING | {"vanishing-gradients", "dead-units", "symmetric-units"},
     "symmetric-units": NO_TRAINING | HARD_TRAINING,
     "training-in-eval-mode": frozenset({"cannot-overfit-one-batch"}),
@@ -105,7 +108,8 @@ def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     kept: list[Finding] = []
     for finding in sorted(findings, key=lambda finding: ORDER.index(finding.name)):
         for place, cause in enumerate(kept):
-            if finding.name in EXPLAINS.get(cause.name, ()) and cause.severity != "note":
+            sure = cause.severity == "error" or (cause.severity == "warning" and finding.name not in FAILURES)
+            if sure and finding.name in EXPLAINS.get(cause.name, ()):
                 severity = min(cause.severity, finding.severity, key=SEVERITIES.index)
                 names = dict.fromkeys((*cause.explains, finding.name))
                 kept[place] = replace(cause, explains=tuple(names), severity=severity)

@@ -25,6 +25,7 @@ def check_no_gradient(case: Case) -> Iterator[Finding]:
     wanting = [name for name, p in case.model.named_parameters() if p.requires_grad]
     without = [name for name in wanting if backward.gradients[name] is None]
     if not without:
+        yield from _flat(case)
         return
     cuts = list(dict.fromkeys(backward.seen.cuts + ([] if backward.tracked else backward.seen.outer_cuts)))
     called = [name for name in without if name.rpartition(".")[0] in backward.seen.called]
@@ -65,6 +66,31 @@ def _cut(called: list[str], wanting: list[str], cuts: list[str], *, inside: bool
         "torch.tensor() "
         "on the way, no torch.no_grad() around it, nothing that counts or rounds in the loss.",
         {"tensors": called, "cuts": cuts},
+    )
+
+
+def _flat(case: Case) -> Iterator[Finding]:
+    """Find weights whose gradient is exactly 0, now and all through a training of ours."""
+    still = [
+        name
+        for name, parameter in case.model.named_parameters()
+        if parameter.requires_grad and parameter.ndim > 1 and not bool(case.backward.gradients[name].any())
+        and torch.equal(parameter.detach(), case.trained.parameters[name])
+    ]  # fmt: skip
+    steps = [
+        cut for cut in dict.fromkeys(case.backward.seen.cuts + case.backward.seen.outer_cuts) if cut in STEPS
+    ]
+    if not still or not steps:
+        return
+    yield Finding(
+        "no-gradient",
+        "error",
+        f"The gradient of {listed(still)} is exactly 0 for every batch: {', '.join(steps)} is flat wherever "
+        "it has a "
+        "derivative.",
+        "Is there a step between these weights and the loss, where a slope is needed?",
+        "Leave the rounding out in training, or let the gradient pass it: h + (h.round() - h).detach().",
+        {"tensors": still, "cuts": steps},
     )
 
 

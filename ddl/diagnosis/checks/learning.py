@@ -265,6 +265,8 @@ CHECKS = (
 
 def _untrained(case: Case) -> list[float]:
     """Return the losses of the step as it is; say so if there is nothing left to learn of the batch."""
+    if not any(bool(moved.any()) for moved in case.working.moved.values()):
+        raise Unavailable("the step moves no parameter")
     losses = case.at(1.0)
     floor, constant = case.floor, case.constant
     if floor is None:

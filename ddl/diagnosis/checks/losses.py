@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -108,7 +109,34 @@ def check_missing_activation(case: Case) -> Finding | None:
                     "log_softmax(output, 1).",
                     numbers,
                 )
-    return None
+    return _refuses_scores(case)
+
+
+def _refuses_scores(case: Case) -> Finding | None:
+    """Find a loss of one's own that is no number for scores, though the model puts out scores."""
+    if final_operation(case.backward.output) != "linear":
+        return None
+    wide = case.output.ndim > 1 and case.output.shape[1] > 1
+    likely = torch.full_like(case.output, 1 / case.output.shape[1] if wide else 0.5)
+    values = {}
+    for name, output in (("probabilities", likely), ("below", likely - 1.5), ("above", likely + 1.5)):
+        try:
+            values[name] = case.loss_of_output(output)
+        except Unavailable:
+            values[name] = math.nan
+    if not math.isfinite(values["probabilities"]) or math.isfinite(values["below"]):
+        return None
+    return Finding(
+        "missing-activation",
+        "error",
+        f"The loss is {values['probabilities']:.3g} for probabilities, and no number for an output of "
+        f"{likely.min() - 1.5:.2g}; but the model ends in a linear layer, which puts out numbers of any "
+        "size.",
+        "Does the loss want probabilities, and what makes them of the scores?",
+        "Take cross_entropy or binary_cross_entropy_with_logits, which take scores; or end in a softmax or "
+        "sigmoid.",
+        values,
+    )
 
 
 def check_final_activation(case: Case) -> Finding | None:

@@ -92,8 +92,9 @@ def check_mixes_examples(case: Case) -> Finding | None:
     rows = min(len(x), len(other) + 1, 12)
     if rows < 2 or x.shape[1:] != other.shape[1:]:
         raise Unavailable("there are too few examples")
-    mixed = torch.cat([x[:1], other[: rows - 1]])
-    alone, among = case.predict(x[:rows]), case.predict(mixed)
+    # The first and the last stay where they are, one at a time: recurrence over the examples runs one way.
+    mixed = torch.cat([x[:1], other[: rows - 1]]), torch.cat([other[: rows - 1], x[rows - 1 : rows]])
+    alone = case.predict(x[:rows])
     if alone.ndim == 0 or len(alone) != rows:
         return Finding(
             "mixes-examples",
@@ -103,7 +104,8 @@ def check_mixes_examples(case: Case) -> Finding | None:
             "Keep the first axis as it is: flatten(1), x.reshape(len(x), -1).",
             {"shape": tuple(alone.shape)},
         )
-    change = (alone[0] - among[0]).abs().max().item()
+    first, last = case.predict(mixed[0])[0], case.predict(mixed[1])[-1]
+    change = max((alone[0] - first).abs().max().item(), (alone[-1] - last).abs().max().item())
     scale = alone.float().abs().max().item() + 1e-12
     if not change > 1e-3 * scale:
         return None

@@ -114,6 +114,8 @@ def check_gradients_not_zeroed(case: Case) -> Finding | None:
         raise Unavailable("the step moves no parameter")
     clean = _joined(window.moved)
     first = _joined({name: g for name, g in window.seen.gradients.items() if g is not None})
+    if not bool(clean.isfinite().all()):
+        raise Unavailable("the step makes parameters that are not finite")
     after = case.window(gradients_from=case.data.other)
     again = case.window(gradients_from=case.data.batch)
     if after.seen.error is not None or again.seen.error is not None:
