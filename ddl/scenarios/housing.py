@@ -89,7 +89,7 @@ class HousingMarket(World):
     growth: float = setting(0.4, -5, 5, "per cent a month")
     growth_after: float = setting(-1.5, -5, 5, "per cent a month")
     mix_shift: float = setting(0.8, 0, 3, "standard deviations of log distance")
-    taste_shift: float = setting(0.2, 0, 1, "share of the loss of value with distance")
+    taste_shift: float = setting(0.0, 0, 1, "share of the loss of value with distance")
     ramp: int = setting(6, 0, 60, "months")
     noise: float = setting(0.08, 0, 1, "standard deviations of the logarithm of the price")
 
