@@ -42,6 +42,26 @@ def test_experts_refuse_what_they_have_no_place_for():
         experts.expert(4)
 
 
+def test_experts_answer_at_their_places():
+    experts, x = Experts(3, (2, 4, 5), nn.Tanh, seed=0), normal(4, 2)
+    answers = experts.at(torch.tensor([4, 6, 1, 5]), x, places=2)  # experts 2, none, 0 and 2
+    for row, expert in ((0, 2), (2, 0), (3, 2)):
+        assert torch.allclose(answers[row], experts.expert(expert)(x[row]), atol=1e-6)
+    assert not answers[1].any()
+
+
+def test_a_part_of_the_experts_is_a_copy_and_draws_nothing():
+    experts, state = Experts(4, (2, 5, 3), nn.Tanh, seed=0).double(), torch.get_rng_state()
+    part = experts.part(1, 3)
+    assert part.count == 2
+    assert torch.equal(part(normal(7, 2).double()), experts(normal(7, 2).double())[1:3])
+    with torch.no_grad():
+        part.weights[0].zero_()
+    assert experts.weights[0][1].any()
+    experts.expert(0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 # Cost and inspection
 
 

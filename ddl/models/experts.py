@@ -85,6 +85,38 @@ class Experts(nn.Module):
                 h = self.activation(h)
         return h
 
+    def at(self, slots: torch.Tensor, x: torch.Tensor, places: int) -> torch.Tensor:
+        """Let each expert answer the inputs at its places.
+
+        Parameters
+        ----------
+        slots
+            Where each input goes, shape (m,): expert e has the slots from e · places to (e + 1) · places − 1,
+            for one input each. The slot after the last, E · places, is for inputs that nobody answers.
+        x
+            Inputs, shape (m, d).
+        places
+            Number of places of each expert.
+
+        Returns
+        -------
+        torch.Tensor
+            The answers, shape (m, d_out); zeros for inputs that nobody answers.
+        """
+        E, d = self.count, self.sizes[0]
+        table = x.new_zeros(E * places + 1, d).index_put((slots,), x)
+        answers = self(table[:-1].reshape(E, places, d)).flatten(0, 1)  # (E · places, d_out)
+        return torch.cat([answers, answers.new_zeros(1, self.sizes[-1])])[slots]
+
+    def part(self, start: int, stop: int) -> Experts:
+        """Return the experts from ``start`` to before ``stop``, with copies of their weights."""
+        some = Experts(stop - start, self.sizes, lambda: copy.deepcopy(self.activation), seed=0)
+        some.to(self.weights[0])
+        with torch.no_grad():
+            for ours, theirs in zip(self.parameters(), some.parameters(), strict=True):
+                theirs.copy_(ours[start:stop])
+        return some
+
     def expert(self, index: int) -> MLP:
         """Return one expert as an :class:`MLP` with copies of its weights.
 
@@ -105,7 +137,7 @@ class Experts(nn.Module):
         """
         if not -self.count <= index < self.count:
             raise IndexError(f"expert {index} of {self.count}; they are counted from 0")
-        alone = MLP(self.sizes, lambda: copy.deepcopy(self.activation)).to(self.weights[0])
+        alone = MLP(self.sizes, lambda: copy.deepcopy(self.activation), seed=0).to(self.weights[0])
         linear = [part for part in alone if isinstance(part, nn.Linear)]
         with torch.no_grad():
             for layer, weight, bias in zip(linear, self.weights, self.biases, strict=True):

@@ -177,7 +177,8 @@ class MixtureOfExperts(nn.Module):
         weights, chosen = probabilities.topk(self.top_k, dim=-1)
         if self.renormalize:
             weights = weights / weights.sum(-1, keepdim=True)
-        places = places_in_order(chosen.reshape(-1, self.top_k), self.experts.count).reshape(chosen.shape)
+        choices = chosen.reshape(-1, self.top_k)
+        places = places_in_order(choices, self.router.out_features).reshape(chosen.shape)
         capacity = self.capacity(x.shape[:-1].numel())
         kept = places < capacity
         return Routing(logits, probabilities, chosen, weights * kept, kept, places, capacity)
@@ -199,18 +200,14 @@ class MixtureOfExperts(nn.Module):
         """
         E, d, k = self.experts.count, x.shape[-1], routing.chosen.shape[-1]
         rows = x.reshape(-1, d)  # (n, d)
+        n = len(rows)
         choices = routing.chosen, routing.kept, routing.places
-        chosen, kept, places = (part.reshape(-1, k) for part in choices)
-        C = routing.capacity if routing.capacity < len(rows) else _fullest(places)
+        chosen, kept, places = (part.reshape(n, k) for part in choices)
+        C = routing.capacity if routing.capacity < n else fullest(places)
         slots = torch.where(kept, chosen * C + places, E * C)  # (n, k); the last slot is for the dropped
-        sent = rows.new_zeros(E * C + 1, d).index_put(
-            (slots.flatten(),), rows.repeat_interleave(k, dim=0, output_size=len(rows) * k)
-        )
-        answers = self.experts(sent[:-1].reshape(E, C, d)).flatten(0, 1)  # (E·C, d_out)
-        nothing = answers.new_zeros(1, answers.shape[1])
-        answers = torch.cat([answers, nothing])[slots]  # (n, k, d_out)
-        weights = routing.weights.reshape(-1, k, 1).to(answers.dtype)
-        output = (weights * answers).sum(1)
+        sent = rows.repeat_interleave(k, dim=0, output_size=n * k)
+        answers = self.experts.at(slots.flatten(), sent, C).reshape(n, k, self.experts.sizes[-1])
+        output = (routing.weights.reshape(n, k, 1).to(answers.dtype) * answers).sum(1)  # (n, d_out)
         if self.shared is not None:
             output = output + self.shared(rows)
         return output.reshape(*x.shape[:-1], output.shape[-1])
@@ -219,7 +216,7 @@ class MixtureOfExperts(nn.Module):
         """Return how many of so many examples an expert takes at most."""
         if self.capacity_factor is None:
             return examples
-        wanted = self.capacity_factor * self.top_k * examples / self.experts.count
+        wanted = self.capacity_factor * self.top_k * examples / self.router.out_features
         return min(examples, math.ceil(wanted))
 
     def extra_repr(self) -> str:
@@ -231,7 +228,7 @@ class MixtureOfExperts(nn.Module):
         return ", ".join(settings)
 
 
-def _fullest(places: torch.Tensor) -> int:
+def fullest(places: torch.Tensor) -> int:
     """Return how many examples the fullest expert gets."""
     if not len(places):
         return 0
