@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from ddl.diagnosis import trials
+from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import Examples, Pair
 from ddl.diagnosis.state import Snapshot, seed_everything
 from ddl.diagnosis.watching import Seen, watching
@@ -24,10 +26,6 @@ CALLS = 30
 
 MOST_CALLS = 16
 """Calls of the step in which an optimiser has to step at least once; more than one if gradients add up."""
-
-
-class Unavailable(Exception):
-    """A measurement cannot be made; the text says why."""
 
 
 @dataclass
@@ -55,20 +53,6 @@ class Window:
     """What was seen in the first call that moved them; in the last if none did."""
     moved: dict[str, torch.Tensor]
     """Difference that it made to each parameter."""
-
-
-@dataclass
-class Trained:
-    """What became of the model when an optimiser of ours trained it on a few examples."""
-
-    losses: tuple[float, float]
-    """Before and after."""
-    learned: float | None
-    """Part of the way from the least loss of one output for all examples to the least possible one."""
-    parameters: dict[str, torch.Tensor]
-    """Afterwards."""
-    output: torch.Tensor
-    """For the examples, afterwards, in training mode without dropout."""
 
 
 @dataclass
@@ -265,91 +249,25 @@ class Case:
         ]
         return Backward(number(loss), output, gradients, in_order, unrecorded, tracked, seen)
 
-    def best(self, output: torch.Tensor, y: torch.Tensor, *, same: bool = False) -> float | None:
-        """Return the least loss of outputs that may take any value; None if it cannot be found.
-
-        Parameters
-        ----------
-        output
-            Where the search begins.
-        y
-            The targets.
-        same
-            Whether the output is to be the same for all examples.
-        """
-        start = output.detach().float().contiguous()
-        free = (start.mean(0, keepdim=True) if same else start.clone()).requires_grad_()
-        optimizer = torch.optim.LBFGS([free], max_iter=100, line_search_fn="strong_wolfe")
-        best = math.inf
-
-        def closure() -> torch.Tensor:
-            nonlocal best
-            optimizer.zero_grad()
-            loss = self.loss(free.expand_as(start), y).mean()
-            loss.backward()
-            best = min(best, loss.item())
-            return loss
-
-        try:
-            with self.fresh(notice=False), torch.enable_grad():
-                optimizer.step(closure)
-        except Exception:  # the reader's loss may refuse outputs that are no probabilities
-            return None
-        return best if math.isfinite(best) else None
-
     @cached_property
     def floor(self) -> float | None:
         """The least loss that any outputs for the batch can have."""
-        return self.best(self.output, self.batch[1])
+        return trials.least_loss(self, self.output, self.batch[1])
 
     @cached_property
     def constant(self) -> float | None:
         """The least loss that one output for all examples of the batch can have."""
-        return self.best(self.output, self.batch[1], same=True)
+        return trials.least_loss(self, self.output, self.batch[1], same=True)
 
     # Training that is not the reader's
 
-    def train(self, pair: Pair) -> Trained:
-        """Train the model on a few examples with optimisers that hardly ever fail; the best of three."""
-        x, y = self.to_model(pair)
-        with self.fresh():
-            start = self.value(pair)
-            self.quiet()
-            output = self.call("the model", self.model, x).detach()
-        floor, constant = self.best(output, y), self.best(output, y, same=True)
-        best, failure = None, None
-        for attempt in (_adam(3e-3, 60), _adam(3e-2, 60), _lbfgs):
-            with self.fresh(notice=False):
-                self.quiet()
-                trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-                try:
-                    attempt(trainable, lambda: self.loss(self.model(x), y).mean())
-                except Exception as error:  # the reader's code, or a line search among infinities
-                    failure = error
-                    continue
-                end = self.value(pair)
-                self.quiet()
-                with torch.no_grad():
-                    output = self.model(x).detach()
-                parameters = {name: p.detach().clone() for name, p in self.model.named_parameters()}
-            learned = None
-            if floor is not None and constant is not None and constant - floor > 1e-9:
-                learned = (constant - end) / (constant - floor)
-            if best is None or end < best.losses[1]:
-                best = Trained((start, end), learned, parameters, output)
-            if learned is not None and learned > 0.8:
-                break
-        if best is None:
-            raise Unavailable(f"training raised {describe(failure)}")
-        return best
-
     @cached_property
-    def trained(self) -> Trained:
+    def trained(self) -> trials.Trained:
         """The model after training on up to 32 examples."""
         if not any(parameter.requires_grad for parameter in self.model.parameters()):
             raise Unavailable("no parameter wants a gradient")
         x, y = self.data.batch
-        return self.train((x[:32], y[:32]))
+        return trials.learn_by_heart(self, (x[:32], y[:32]))
 
     # The reader's step
 
@@ -465,40 +383,8 @@ class Case:
         return (start - end) / max(start - floor, 1e-12)
 
 
-def _adam(lr: float, steps: int) -> Callable[..., None]:
-    """Return what trains parameters with Adam."""
-
-    def run(parameters: list[nn.Parameter], loss: Callable[[], torch.Tensor]) -> None:
-        optimizer = torch.optim.Adam(parameters, lr=lr)
-        for _ in range(steps):
-            optimizer.zero_grad()
-            loss().backward()
-            optimizer.step()
-
-    return run
-
-
-def _lbfgs(parameters: list[nn.Parameter], loss: Callable[[], torch.Tensor]) -> None:
-    """Train parameters with L-BFGS, which does not care for scales."""
-    optimizer = torch.optim.LBFGS(parameters, max_iter=40, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    optimizer.step(closure)
-
-
 def number(value: object) -> float:
     """Return what a loss returned as a number; NaN if it is none."""
     if isinstance(value, torch.Tensor):
         return value.detach().float().mean().item() if value.numel() else math.nan
     return float(value) if isinstance(value, int | float) else math.nan
-
-
-def describe(error: Exception) -> str:
-    """Return kind and message of an error."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}"

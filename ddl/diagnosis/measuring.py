@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ddl.diagnosis.case import Case, Unavailable
+from ddl.diagnosis.case import Case
+from ddl.diagnosis.errors import Unavailable
 from ddl.training.activations import ACTIVATIONS
 from ddl.training.activations import measure as activations
 

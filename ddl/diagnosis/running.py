@@ -13,7 +13,8 @@ from torch import nn
 
 from ddl.checks import whole_number
 from ddl.diagnosis import checks
-from ddl.diagnosis.case import Case, Loss, Step, Unavailable, describe
+from ddl.diagnosis.case import Case, Loss, Step
+from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import Data, examples
 from ddl.diagnosis.measuring import measure
 from ddl.diagnosis.ranking import ranked

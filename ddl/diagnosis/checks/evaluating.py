@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ddl.diagnosis.case import Case, Unavailable, describe
+from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.steps import listed
+from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import fingerprints
 from ddl.diagnosis.report import Finding
 from ddl.diagnosis.state import seed_everything

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ddl.diagnosis.case import Case, Unavailable, describe
+from ddl.diagnosis.case import Case
+from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import fingerprints
 from ddl.diagnosis.report import Finding
 from ddl.training.checks import finite, first_gap

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import torch
 
-from ddl.diagnosis.case import CALLS, Case, Unavailable
+from ddl.diagnosis.case import CALLS, Case
+from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
+from ddl.diagnosis.trials import learn_by_heart
 
 LITTLE = 0.02
 """Part of the way to the least loss that is hardly any, in 30 steps on one batch."""
@@ -203,7 +205,7 @@ def check_cannot_overfit(case: Case) -> Iterator[Finding]:
     rows = min(32, len(case.batch[0]))
     if learned < 0.5:
         few = _two(case)
-        two = None if few is None else case.train(few).learned
+        two = None if few is None else learn_by_heart(case, few).learned
         spread = (trained.output - trained.output[:1]).abs().max().item()
         if spread <= 1e-4 * (trained.output.abs().max().item() + 1e-12):
             yield Finding(

@@ -8,8 +8,9 @@ import numpy as np
 from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from ddl.diagnosis.case import Case, Unavailable
+from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.inputs import class_counts
+from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.examples import Loading
 from ddl.diagnosis.report import Finding
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import torch
 
-from ddl.diagnosis.case import Case, Unavailable, number
+from ddl.diagnosis.case import Case, number
 from ddl.diagnosis.checks.outputs import final_operation
+from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
 from ddl.diagnosis.watching import Compared
 

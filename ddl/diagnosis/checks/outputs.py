@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from ddl.diagnosis.case import Case, Unavailable
+from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.inputs import class_counts
+from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
 
 SHAPES = (

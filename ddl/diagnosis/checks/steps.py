@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from ddl.diagnosis.case import Case, Unavailable, describe
+from ddl.diagnosis.case import Case
+from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.report import Finding
 from ddl.diagnosis.watching import differing
 
