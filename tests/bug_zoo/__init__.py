@@ -6,6 +6,7 @@ The scripts are written as a student or a practitioner would write them: data, `
 :mod:`.catalogue`, with the repair as a replacement of text, so that a test can show of each mistake that it
 is one.
 
+``python -m tests.bug_zoo`` prints what ``ddl.diagnose`` says of all of them.
 """
 
 from .catalogue import BUGS, HEALTHY, Bug, Healthy
