@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ddl import checks
 from ddl.monitoring.inputs import Rows, probability, table
@@ -84,11 +85,12 @@ def two_sample_tests(
     probability("level", level)
     reference = table("reference", reference)
     current = table("current", current, reference.shape[1])
-    statistics, p_values = ks_2samp(reference, current, axis=0)
-    return TwoSampleTests(np.asarray(statistics), adjusted(p_values, correction), float(level))
+    found = [ks_2samp(a, b) for a, b in zip(reference.T, current.T, strict=True)]
+    p_values = adjusted([test.pvalue for test in found], correction)
+    return TwoSampleTests(np.array([test.statistic for test in found]), p_values, float(level))
 
 
-def adjusted(p_values: np.ndarray, correction: str = "holm") -> np.ndarray:
+def adjusted(p_values: npt.ArrayLike, correction: str = "holm") -> np.ndarray:
     """Return p-values that may be compared with one level for all tests together.
 
     Bonferroni multiplies each by the number of tests m. Holm multiplies the smallest by m, the next by m − 1
