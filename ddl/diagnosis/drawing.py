@@ -34,7 +34,7 @@ def _lollipops(ax: Axes, names: list[str], values: list[float], colour: str) -> 
     """Draw one number for each row on a logarithmic axis; zero as a cross at the edge."""
     y, x = np.arange(len(names)), np.array(values, dtype=float)
     ax.set_yticks(y, names)
-    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_ylim(max(len(names), 1) - 0.5, -0.5)
     drawn, zero = np.isfinite(x) & (x > 0), x == 0
     if not drawn.any() and not zero.any():
         ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", color=GREY)

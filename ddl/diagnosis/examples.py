@@ -79,8 +79,8 @@ def examples(name: str, data: Data, seed: int) -> Examples:
         _check(name, x, y)
     elif isinstance(data, tuple) or not isinstance(data, Iterable) or isinstance(data, str | torch.Tensor):
         raise TypeError(
-            f"{name} is {_describe(data)}; give a pair of tensors (x, y), a Dataset, or a DataLoader of "
-            "such pairs"
+            f"{name} is {_describe(data)}; give a pair of tensors (x, y), a Dataset, or a DataLoader of such "
+            "pairs"
         )
     elif iter(data) is data:
         raise TypeError(

@@ -12,7 +12,7 @@ ORDER = (
     "inputs-not-finite", "labels-out-of-range", "output-size", "missing-activation", "forward-fails",
     "batch-of-one", "no-backward",
     # What is computed is not what is meant
-    "broadcast-shapes", "double-softmax", "double-sigmoid", "final-activation", "mixes-examples",
+    "broadcast-shapes", "mixes-examples", "double-softmax", "double-sigmoid", "final-activation",
     "target-leakage", "labels-misaligned", "inputs-constant", "detached", "no-gradient",
     "frozen-parameters", "loss-reduction", "step-fails", "maximises-loss",
     "gradients-not-zeroed", "parameters-not-in-optimizer", "zero-initialisation",
@@ -79,7 +79,6 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "parameters-not-changing": NO_TRAINING - {"parameters-not-changing"},
     "ignores-input": NO_TRAINING - {"ignores-input"} | {"vanishing-gradients"},
     "evaluation-in-train-mode": frozenset({"stateful-evaluation"}),
-    "evaluation-on-training-data": frozenset({"train-validation-overlap"}),
     "inputs-not-scaled": HARD_TRAINING | {"ignores-input"},
     "targets-not-scaled": HARD_TRAINING | {"final-activation"},
     "exploding-gradients": HARD_TRAINING - {"exploding-gradients"},

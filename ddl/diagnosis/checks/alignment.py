@@ -28,8 +28,7 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
             "labels-misaligned",
             "error",
             "The step compares the outputs with the targets of other examples: the targets that reach its "
-            "loss are "
-            f"those of the batch in another order, {moved:.0%} of them differ.",
+            f"loss are those of the batch in another order, {moved:.0%} of them differ.",
             "Where are inputs or targets shuffled, sorted or shifted by themselves?",
             "Index inputs and targets with one and the same permutation.",
             {"differ": moved},
@@ -58,11 +57,9 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
             yield Finding(
                 "labels-misaligned",
                 "error",
-                f"Moved by {shift} row{'s' * (abs(shift) != 1)} the targets belong to the inputs: they "
-                "agree with "
-                f"those of the nearest neighbours {there:.0f} standard deviations better than shuffled "
-                "ones; as "
-                f"they are, {here:.1f}.",
+                f"Moved by {shift} row{'s' * (abs(shift) != 1)} the targets belong to the inputs: they agree "
+                f"with those of the nearest neighbours {there:.0f} standard deviations better than shuffled "
+                f"ones; as they are, {here:.1f}.",
                 "Where was a row dropped or added in only one of the two?",
                 "Read inputs and targets from one table, and drop rows in both at once.",
                 {"shift": shift, "here": here, "there": there},
@@ -75,8 +72,7 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
         "labels-misaligned",
         "error" if known else "warning",
         "The targets seem to have nothing to do with the inputs: those of the nearest neighbours agree by "
-        f"{strength}, "
-        f"which is {here:.1f} standard deviations from what shuffled targets give{also}.",
+        f"{strength}, which is {here:.1f} standard deviations from what shuffled targets give{also}.",
         "Do the rows of x and y still belong together, and can you tell a few targets from their inputs by "
         "eye?",
         "Look at some examples with their targets; index inputs and targets with one and the same "
@@ -117,8 +113,7 @@ def check_target_leakage(case: Case) -> Iterator[Finding]:
         "target-leakage",
         severity,
         f"Feature {best} alone tells the target: it accounts for {scores[best]:.2%} of its variance; the "
-        "next best "
-        f"for {np.sort(rest)[-1]:.0%}.",
+        f"next best for {np.sort(rest)[-1]:.0%}.",
         "Is this feature known at the time of the prediction, or is it made from the target?",
         "Leave out what is computed from the target or known only after it.",
         {"feature": best, "told": float(scores[best])},
@@ -163,8 +158,8 @@ def _tokens(case: Case) -> Iterator[Finding]:
             "target-leakage",
             "error",
             f"The targets are the next tokens, and the outputs at places 0 to {middle - 1} change by "
-            f"{change:.3g} when "
-            f"the tokens from place {middle} on are exchanged: the model sees what it is to predict.",
+            f"{change:.3g} when the tokens from place {middle} on are exchanged: the model sees what it is "
+            "to predict.",
             "Which layer looks ahead: attention without a causal mask, or a recurrent layer in both "
             "directions?",
             "Mask the attention (is_causal=True), or make the recurrent layer go in one direction only.",

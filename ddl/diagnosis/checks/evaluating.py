@@ -26,10 +26,13 @@ def check_evaluation(case: Case) -> Iterator[Finding]:
             # In the mode that the step leaves the model in, which is how the evaluation will find it.
             with watching(case.model):
                 case.step(*case.data.batch)
-        before = _values(case.model)
+        before, gradients = _values(case.model), _gradients(case.model)
         with watching(case.model) as seen:
             seen.returned = case.evaluate()
         after = _values(case.model)
+        left = [
+            name for name, gradient in _gradients(case.model).items() if not _same(gradient, gradients[name])
+        ]
         evaluating = not case.model.training
     if seen.error is not None:
         yield Finding(
@@ -55,13 +58,22 @@ def check_evaluation(case: Case) -> Iterator[Finding]:
             "Evaluate after model.eval(), under torch.no_grad(), without an optimiser.",
             {"changed": changed},
         )
+    elif left and "backward" in seen.events:
+        yield Finding(
+            "stateful-evaluation",
+            "warning",
+            f"evaluate() leaves gradients behind in {listed(left)}: a step that adds to them would train on "
+            "them.",
+            "Why does the evaluation call backward()?",
+            "Evaluate under torch.no_grad(), and clear gradients before each backward().",
+            {"gradients": left},
+        )
     if seen.broadcasts:
         yield Finding(
             "broadcast-shapes",
             "error",
             f"In the evaluation shapes {seen.broadcasts[0]} meet, and are broadcast: every output is "
-            "compared with "
-            "every target.",
+            "compared with every target.",
             "What are the shapes of the predictions and of the targets?",
             "Make them equal: y[:, None] or output.squeeze(1).",
             {"shapes": seen.broadcasts[0]},
@@ -110,9 +122,8 @@ def _mode(case: Case, seen: Seen) -> Iterator[Finding]:
         "evaluation-in-train-mode",
         "error",
         f"While evaluate() runs, {listed(training)} {'is' if len(training) == 1 else 'are'} in training "
-        "mode: dropout "
-        "drops, batch norm uses the statistics of each batch, and the number depends on chance and on the "
-        "batches.",
+        "mode: dropout drops, batch norm uses the statistics of each batch, and the number depends on "
+        "chance and on the batches.",
         "Where does the evaluation call model.eval()?",
         "Call model.eval() before evaluating and model.train() after it.",
         {"modules": training},
@@ -157,9 +168,8 @@ def _leaves_in_eval(case: Case, evaluating: bool) -> Iterator[Finding]:
         yield Finding(
             "training-in-eval-mode",
             "warning",
-            "evaluate() leaves the model in evaluation mode, and the step does not set training mode "
-            "again: after the "
-            f"first evaluation {listed(sorted(parts))} would stay switched off.",
+            "evaluate() leaves the model in evaluation mode, and the step does not set training mode again: "
+            f"after the first evaluation {listed(sorted(parts))} would stay switched off.",
             "Is there a model.train() in your loop, after the evaluation?",
             "Call model.train() at the beginning of each epoch, or of the step.",
             {"modules": sorted(parts)},
@@ -169,6 +179,14 @@ def _leaves_in_eval(case: Case, evaluating: bool) -> Iterator[Finding]:
 def _values(model: nn.Module) -> dict[str, torch.Tensor]:
     return {
         name: value.detach().clone() for name, value in (*model.named_parameters(), *model.named_buffers())
+    }
+
+
+def _gradients(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the gradients, zeros where there are none."""
+    return {
+        name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach().clone()
+        for name, parameter in model.named_parameters()
     }
 
 

@@ -39,8 +39,7 @@ def check_no_gradient(case: Case) -> Iterator[Finding]:
             "unused-parameters",
             "warning",
             f"{listed(unused)} {'want' if len(unused) > 1 else 'wants'} gradients, but the output does not "
-            "depend on "
-            f"{'them' if len(unused) > 1 else 'it'}: forward() does not use "
+            f"depend on {'them' if len(unused) > 1 else 'it'}: forward() does not use "
             f"{'these' if len(unused) > 1 else 'this'} {len(unused)} of {len(wanting)} tensors.",
             "Is the layer that was made also the one that is called?",
             "Call it in forward(), or do not make it.",
@@ -59,12 +58,10 @@ def _cut(called: list[str], wanting: list[str], cuts: list[str], *, inside: bool
         "detached" if hard else "no-gradient",
         "error",
         f"{len(called)} of {len(wanting)} tensors of parameters get no gradient, although their layers are "
-        "called: "
-        f"{listed(called)}{how}.",
+        f"called: {listed(called)}{how}.",
         "Between these layers and the loss, which operation leaves autograd?",
         "Stay with tensors from the parameters to the loss: no detach(), .data, .numpy(), .item() or "
-        "torch.tensor() "
-        "on the way, no torch.no_grad() around it, nothing that counts or rounds in the loss.",
+        "torch.tensor() on the way, no torch.no_grad() around it, nothing that counts or rounds in the loss.",
         {"tensors": called, "cuts": cuts},
     )
 
@@ -86,8 +83,7 @@ def _flat(case: Case) -> Iterator[Finding]:
         "no-gradient",
         "error",
         f"The gradient of {listed(still)} is exactly 0 for every batch: {', '.join(steps)} is flat wherever "
-        "it has a "
-        "derivative.",
+        "it has a derivative.",
         "Is there a step between these weights and the loss, where a slope is needed?",
         "Leave the rounding out in training, or let the gradient pass it: h + (h.round() - h).detach().",
         {"tensors": still, "cuts": steps},
@@ -165,8 +161,7 @@ def check_flow(case: Case) -> Iterator[Finding]:
         numbers = {"ratio": ratio, "first": first, "last": last, "layers": len(norms)}
         evidence = (
             f"The gradient has norm {last:.2g} at {names[-1]} and {first:.2g} at {names[0]}, a ratio of "
-            f"{ratio:.1g} "
-            f"over {len(norms)} layers"
+            f"{ratio:.1g} over {len(norms)} layers"
         )
         if ratio < 1e-3 and not (ratio == 0 and (case.trained.learned or 0) > 0.5):
             stuck = case.step is not None and case.progress(case.at(1.0)) < 0.2
@@ -197,10 +192,9 @@ def check_flow(case: Case) -> Iterator[Finding]:
         yield Finding(
             "exploding-gradients",
             "error" if relative > 1e6 else "warning",
-            f"The gradient has norm {norm:.3g} where the loss is {case.backward.loss:.3g} and the "
-            "parameters have norm "
-            f"{size:.3g}: a change of the parameters by 1 part in {relative:.2g} would change the loss by "
-            "all of it.",
+            f"The gradient has norm {norm:.3g} where the loss is {case.backward.loss:.3g} and the parameters "
+            f"have norm {size:.3g}: a change of the parameters by 1 part in {relative:.2g} would change the "
+            "loss by all of it.",
             "Which layer, or which time step, multiplies the gradient?",
             "Initialise for the activation in use, scale inputs and targets, and clip the gradient.",
             {"norm": norm, "relative": relative},
@@ -235,10 +229,8 @@ def check_equal_units(case: Case) -> Iterator[Finding]:
             kind,
             "error",
             f"All weights of {listed(names)} are {'0' if zero else 'the same for every unit'} at the start, "
-            "and "
-            "after training on a few examples they are still the same for every unit: all units of a layer "
-            "compute "
-            "one number.",
+            "and after training on a few examples they are still the same for every unit: all units of a "
+            "layer compute one number.",
             "What makes one unit of a layer different from the next?",
             "Draw the weights at random, as PyTorch does; only biases, and the last layer of a branch, may "
             "be 0.",
@@ -285,8 +277,7 @@ def check_units(case: Case) -> Iterator[Finding]:
             + (f"; {len(shares)} layers are like this: {listed(list(shares))}." if len(shares) > 1 else "."),
             "Are the inputs, the weights or the biases too large, or was the learning rate?",
             "Scale the inputs, initialise the weights for the activation and the biases with 0, lower the "
-            "learning "
-            "rate; a leaky ReLU cannot die.",
+            "learning rate; a leaky ReLU cannot die.",
             {"share": shares[worst], "layers": list(shares)},
         )
 

@@ -86,8 +86,7 @@ def check_inputs_not_scaled(case: Case) -> Finding | None:
         numbers |= {"progress": gain[0], "scaled": gain[1]}
         what += (
             f". On one batch your step goes {_percent(gain[0])} of the way to the least loss, with "
-            "standardised "
-            f"inputs {_percent(gain[1])}"
+            f"standardised inputs {_percent(gain[1])}"
         )
     # What does not learn, and would with other inputs, is no matter of taste.
     worse = gain is not None and gain[1] > 0.2 and gain[0] < 0.25 * gain[1]
@@ -98,8 +97,7 @@ def check_inputs_not_scaled(case: Case) -> Finding | None:
         f"The inputs have {what}.",
         "In which units do the features come, and what does the first layer make of them?",
         "Subtract the mean and divide by the standard deviation of the training data, for validation data "
-        "too: "
-        "data.standardized(), or x / 255 for pixels.",
+        "too: data.standardized(), or x / 255 for pixels.",
         numbers,
     )
 
@@ -149,12 +147,10 @@ def check_class_imbalance(case: Case) -> Finding | None:
         "class-imbalance",
         severity,
         f"Of {int(counts.sum())} examples {share:.0%} belong to one class; the rarest of {len(counts)} "
-        "classes "
-        f"has {int(counts.min())}. Always saying the most frequent class is right for {share:.0%}.",
+        f"classes has {int(counts.min())}. Always saying the most frequent class is right for {share:.0%}.",
         "Is your accuracy better than that share, and how many of the rare class are found?",
         "Compare with that share, look at recall for each class, and weight the loss or sample the classes "
-        "evenly "
-        "if the rare one matters.",
+        "evenly if the rare one matters.",
         {"majority": float(share), "ratio": float(ratio), "rarest": int(counts.min())},
     )
 
@@ -179,8 +175,7 @@ def check_train_validation_overlap(case: Case) -> Finding | None:
             "evaluation-on-training-data",
             "error",
             f"{int(shared.sum())} of {len(other)} validation examples are training examples: the validation "
-            "data "
-            "are the training data.",
+            "data are the training data.",
             "What does this accuracy say about examples that the model has not seen?",
             "Split the data first, and keep the validation part away from training.",
             numbers,
@@ -191,8 +186,7 @@ def check_train_validation_overlap(case: Case) -> Finding | None:
         "train-validation-overlap",
         "error" if share > 0.05 and share > 5 * twins else "warning",
         f"{int(shared.sum())} of {len(other)} validation examples ({share:.0%}) stand in the training data "
-        "too; "
-        f"within the training data {twins:.1%} have a twin.",
+        f"too; within the training data {twins:.1%} have a twin.",
         "Were the data split before they were copied, augmented or cut into windows?",
         "Split first, by whatever belongs together (person, day, document), and only then copy or augment.",
         numbers,

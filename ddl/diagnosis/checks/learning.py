@@ -51,8 +51,7 @@ def check_maximises_loss(case: Case) -> Iterator[Finding]:
         "maximises-loss",
         "error",
         f"The step goes along the gradient, not against it (cosine {along:.2f}). With tenths of your steps "
-        "the loss "
-        f"of one batch goes from {up[0]:.3g} to {up[-1]:.3g}, with the same steps backwards to "
+        f"the loss of one batch goes from {up[0]:.3g} to {up[-1]:.3g}, with the same steps backwards to "
         f"{down[-1]:.3g}.",
         "Is there a minus sign too many, maximize=True, or a plus where the gradient is subtracted?",
         "Go against the gradient of the loss: θ ← θ − η·gradient.",
@@ -67,6 +66,18 @@ def check_learning_rate(case: Case) -> Iterator[Finding]:
     peak = max(loss if math.isfinite(loss) else math.inf for loss in losses)
     if here < 0.15 or peak > 3 * losses[0]:
         yield from _too_large(case, losses, here, peak)
+    course = _course(case) if here < 0.3 else [1.0]
+    if 0 <= course[-1] < 0.01 * course[0] and math.isfinite(losses[-1]):
+        yield Finding(
+            "learning-rate-too-small",
+            "warning",
+            f"In {CALLS} steps the schedule brings the learning rate from {course[0]:.3g} to "
+            f"{course[-1]:.3g}, and the loss of one batch goes from {losses[0]:.4g} to {_short(losses[-1])}.",
+            "Is the schedule stepped once for each batch, and made for epochs?",
+            "Step the schedule once for each epoch, or give it the number of batches.",
+            {"first": course[0], "last": course[-1], "progress": here},
+        )
+        return
     if not -LITTLE < here < 0.006:
         return
     best = 0.0
@@ -78,7 +89,7 @@ def check_learning_rate(case: Case) -> Iterator[Finding]:
             break
     if best < 100:
         return
-    rising = _warms_up(case)
+    rising = course[-1] > 1.05 * course[0]
     yield Finding(
         "learning-rate-too-small",
         "note" if rising else "error" if here < 0.0007 else "warning",
@@ -109,8 +120,8 @@ def _too_large(case: Case, losses: list[float], here: float, peak: float) -> Ite
     yield Finding(
         "learning-rate-too-large",
         "error" if here < LITTLE or peak > 10 * losses[0] else "warning",
-        f"{evidence}; with steps {1 / factor:.0f} times as short it falls to {_short(shorter[-1])}."
-        f"{_rates(case)}",
+        f"{evidence}; with steps {1 / factor:.0f} times as short it falls to "
+        f"{_short(shorter[-1])}.{_rates(case)}",
         "At which learning rate does the loss just still fall?",
         f"Divide the learning rate by about {1 / factor:.0f}, or warm it up.",
         {"progress": here, "factor": factor, "there": there, "peak": peak},
@@ -148,8 +159,8 @@ def check_weight_decay_too_large(case: Case) -> Finding | None:
             return None
         evidence = (
             f"The gradient in the step is that of the loss and {strength:.3g} times the parameters "
-            "themselves, which "
-            f"is {share:.2g} times as long: a penalty on the weights that pulls harder than the loss."
+            f"themselves, which is {share:.2g} times as long: a penalty on the weights that pulls harder "
+            "than the loss."
         )
         numbers = {"decay": strength, "share": share}
     return Finding(
@@ -187,9 +198,8 @@ def check_gradient_clipped(case: Case) -> Finding | None:
         "gradient-clipped-to-nothing",
         "error",
         f"The gradient of the loss has norm {own.norm():.3g}; when the optimiser steps {share:.1g} of it is "
-        "left, and "
-        f"its {'norm' if by_norm else 'largest number'} is {limit:.3g} for every batch: it is clipped there. "
-        f"{CALLS} steps go {max(progress, 0):.1%} of the way to the least loss.",
+        f"left, and its {'norm' if by_norm else 'largest number'} is {limit:.3g} for every batch: it is "
+        f"clipped there. {CALLS} steps go {max(progress, 0):.1%} of the way to the least loss.",
         "Which norms has the gradient without clipping?",
         "Clip at the norms that rare, large gradients have (often about 1), so that most are left alone.",
         {"norm": own.norm().item(), "share": share, "limit": limit},
@@ -212,8 +222,7 @@ def check_cannot_overfit(case: Case) -> Iterator[Finding]:
                 "ignores-input",
                 "error",
                 f"After training on {rows} examples the outputs for all of them are still equal, to "
-                f"{spread:.1g}: the "
-                "model has learned the one output that is best for all.",
+                f"{spread:.1g}: the model has learned the one output that is best for all.",
                 "At which layer do two different inputs become the same?",
                 "Print the standard deviation over the examples after each layer, from the inputs on.",
                 {"spread": spread},
@@ -224,8 +233,7 @@ def check_cannot_overfit(case: Case) -> Iterator[Finding]:
             "cannot-overfit-one-batch",
             "error" if stuck else "note",
             f"Trained by Adam and by L-BFGS on {rows} examples, the model goes {max(learned, 0):.0%} of the "
-            "way from "
-            f"the best constant output to the least loss"
+            "way from the best constant output to the least loss"
             + (f", and on two examples {max(two, 0):.0%}." if two is not None else "."),
             "Is the model large enough, and is there a way from each input to each output?",
             "Start from a model that can learn two examples by heart, and add one thing at a time.",
@@ -246,10 +254,8 @@ def check_cannot_overfit(case: Case) -> Iterator[Finding]:
         "cannot-overfit-one-batch",
         "error",
         f"Adam learns {rows} examples by heart ({learned:.0%} of the way to the least loss), but your step "
-        "on the same "
-        f"batch goes {max(progress[1.0], 0):.1%} of the way, and with steps of 0.01 to 1000 times the "
-        "length at most "
-        f"{max(*progress.values(), 0):.1%}.",
+        f"on the same batch goes {max(progress[1.0], 0):.1%} of the way, and with steps of 0.01 to 1000 "
+        f"times the length at most {max(*progress.values(), 0):.1%}.",
         "What does the step do that zero_grad, loss(model(x), y).backward() and optimizer.step() do not?",
         "Reduce the step to these lines, and add one thing at a time.",
         {"learned": learned, "progress": progress[1.0]},
@@ -292,20 +298,16 @@ def _rates(case: Case) -> str:
     return f" The learning rate is {' and '.join(f'{rate:g}' for rate in rates[:3])}." if rates else ""
 
 
-def _warms_up(case: Case) -> bool:
-    """Return whether the moves grow as the step is called, as under a schedule that warms up."""
+def _course(case: Case) -> list[float]:
+    """Return the largest learning rate in each of the steps on one batch."""
     with case.fresh():
         rates = []
-        for _ in range(8):
+        for _ in range(CALLS):
+            rates += [
+                max((float(g["lr"]) for o in case.snapshot.optimizers for g in o.param_groups), default=0.0)
+            ]
             case.call("the step", case.require_step(), *case.data.batch)
-            rates.append(
-                max((float(g["lr"]) for o in _optimizers_now(case) for g in o.param_groups), default=0.0)
-            )
-    return rates[-1] > 1.05 * rates[0]
-
-
-def _optimizers_now(case: Case) -> list[torch.optim.Optimizer]:
-    return case.snapshot.optimizers
+    return rates
 
 
 def _right_and_wrong(case: Case) -> tuple[float, float] | None:

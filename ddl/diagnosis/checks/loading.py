@@ -60,8 +60,7 @@ def check_batch_of_one(case: Case) -> Finding | None:
         "batch-of-one",
         "error",
         f"The model normalises over the batch ({norms[0]}), and {where}: with one example the variance is 0 "
-        "or, over "
-        "places of an image, that of this example alone.",
+        "or, over places of an image, that of this example alone.",
         "What are mean and variance of a batch of one?",
         "Set drop_last=True or another batch size; where batches must be of one, take nn.LayerNorm or "
         "nn.GroupNorm.",

@@ -36,16 +36,15 @@ def check_double_softmax(case: Case) -> Finding | None:
         output = call.output.detach()
         if call.function != "cross_entropy" or output.ndim < 2 or output.shape[1] < 2:
             continue
-        total = output.sum(1)
-        if output.min() >= 0 and (total - 1).abs().max() < 1e-3:
+        sums_to_one = output.min() >= 0 and (output.sum(1) - 1).abs().max() < 1e-3
+        if sums_to_one or final_operation(call.output) == "softmax":
             classes = output.shape[1]
             least = torch.tensor(1 + (classes - 1) / torch.e).log().item()
             return Finding(
                 "double-softmax",
                 "error",
                 f"In {place} cross_entropy, which applies a softmax itself, gets {classes} numbers per "
-                "example that "
-                f"are not negative and sum to 1: the softmax is applied twice. Its loss cannot fall below "
+                "example that come from a softmax already: it is applied twice. The loss cannot fall below "
                 f"{least:.2f}.",
                 "Where is the first softmax: at the end of the model, or before the loss?",
                 "Give the loss the scores before the softmax; apply softmax only to show probabilities.",
@@ -65,9 +64,8 @@ def check_double_sigmoid(case: Case) -> Finding | None:
                 "double-sigmoid",
                 "error",
                 f"In {place} binary_cross_entropy_with_logits, which applies a sigmoid itself, gets what a "
-                f"{last} puts "
-                f"out, from {output.min():.2f} to {output.max():.2f}: its predictions stay between 0.5 and "
-                "0.73.",
+                f"{last} puts out, from {output.min():.2f} to {output.max():.2f}: its predictions stay "
+                "between 0.5 and 0.73.",
                 "Where is the first sigmoid: at the end of the model, or before the loss?",
                 "Give this loss the scores before the sigmoid; or take binary_cross_entropy for "
                 "probabilities.",
@@ -102,9 +100,8 @@ def check_missing_activation(case: Case) -> Finding | None:
                     "missing-activation",
                     "error",
                     f"In {place} {call.function} wants logarithms of probabilities, and gets numbers {span} "
-                    "whose "
-                    f"exponentials do not sum to 1 (the logarithm of their sum is up to {sums:.3g} away "
-                    "from 0).",
+                    f"whose exponentials do not sum to 1 (the logarithm of their sum is up to {sums:.3g} "
+                    "away from 0).",
                     "Does the model end in a log_softmax?",
                     "Take cross_entropy, which applies the log_softmax itself; or end in "
                     "log_softmax(output, 1).",
@@ -164,8 +161,7 @@ def check_final_activation(case: Case) -> Finding | None:
                 continue
             evidence = (
                 f"{outside:.0%} of the targets, from {values.min():.3g} to {values.max():.3g}, are out of "
-                "the reach of "
-                f"a {last}, which puts out {low:g} to {high:g}"
+                f"the reach of a {last}, which puts out {low:g} to {high:g}"
             )
             numbers = {"outside": outside, "low": low, "high": high}
         else:
@@ -186,6 +182,9 @@ def check_broadcast_shapes(case: Case) -> Iterator[Finding]:
     shapes = None
     for place, call in compared(case):
         if call.function in ELEMENTWISE and call.output.shape != call.target.shape:
+            if call.output.ndim == call.target.ndim == 2 and len(call.output) == len(call.target):
+                yield _wrong_width(place, call)
+                return
             shapes = f"in {place}, {call.function} compares an output of shape {tuple(call.output.shape)} "
             shapes += f"with targets of shape {tuple(call.target.shape)}"
             break
@@ -202,11 +201,24 @@ def check_broadcast_shapes(case: Case) -> Iterator[Finding]:
         "broadcast-shapes",
         "error",
         f"Shapes are broadcast: {shapes}. Every output is compared with every target, and the best that the "
-        "model "
-        "can do is one output for all.",
+        "model can do is one output for all.",
         "What are the shapes of the output and of the targets, just before the loss?",
         "Make them equal: y[:, None] or output.squeeze(1).",
         {"output": tuple(case.output.shape), "targets": tuple(case.batch[1].shape)},
+    )
+
+
+def _wrong_width(place: str, call: Compared) -> Finding:
+    """Return the finding of an output with more or fewer columns than the targets."""
+    columns = call.output.shape[1], call.target.shape[1]
+    return Finding(
+        "output-size",
+        "error",
+        f"In {place} {call.function} compares {columns[0]} outputs per example with {columns[1]} targets: "
+        "the narrower is repeated.",
+        "How many numbers are to be predicted for each example?",
+        f"Make the last layer {columns[1]} wide.",
+        {"outputs": columns[0], "targets": columns[1]},
     )
 
 
@@ -237,8 +249,7 @@ def check_loss_reduction(case: Case) -> Finding | None:
             "loss-reduction",
             "warning",
             f"The loss is a sum over the examples: {once:.4g} for {n} examples, {twice:.4g} for the same "
-            "twice. The "
-            "gradient grows with the batch, and the learning rate with it.",
+            "twice. The gradient grows with the batch, and the learning rate with it.",
             question,
             "Average over the examples (reduction='mean'), so that the learning rate does not depend on the "
             "batch.",
@@ -248,9 +259,8 @@ def check_loss_reduction(case: Case) -> Finding | None:
         return Finding(
             "loss-reduction",
             "warning",
-            f"The loss shrinks with the number of examples: {once:.4g} for {n} examples, {twice:.4g} for "
-            "the same "
-            "twice. It is divided by their number once too often.",
+            f"The loss shrinks with the number of examples: {once:.4g} for {n} examples, {twice:.4g} for the "
+            "same twice. It is divided by their number once too often.",
             question,
             "Divide by the number of examples once: reduction='mean' does.",
             {"once": once, "twice": twice},
@@ -261,8 +271,7 @@ def check_loss_reduction(case: Case) -> Finding | None:
                 "loss-reduction",
                 "warning",
                 f"The gradient in the step is {scale:.4g} {word} that of the loss, and the batch has {n} "
-                "examples: the "
-                "step multiplies or divides by their number.",
+                "examples: the step multiplies or divides by their number.",
                 question,
                 "Average over the examples once.",
                 {"scale": scale, "examples": n},
@@ -282,8 +291,8 @@ def check_initial_loss(case: Case) -> Finding | None:
         "initial-loss",
         "error" if measured > 8 * expected else "warning",
         f"The first loss is {measured:.3g}; that of the same score for every class is {expected:.3g}. The "
-        "scores have "
-        f"a standard deviation of {case.output.float().std():.3g}: the model is sure of what it cannot know.",
+        f"scores have a standard deviation of {case.output.float().std():.3g}: the model is sure of what it "
+        "cannot know.",
         "How are the weights, those of the last layer above all, initialised, and how large are the inputs?",
         "Take PyTorch's own initialisation, or scale the weights of the last layer down; standardise the "
         "inputs.",

@@ -9,8 +9,12 @@ from torch import nn
 
 from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.inputs import class_counts
+from ddl.diagnosis.checks.steps import listed
 from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
+
+MOST_PLACES = 64
+"""Features that are exchanged one by one, to see whether they matter."""
 
 SHAPES = (
     "View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "Permute", "Select", "Slice",
@@ -62,12 +66,14 @@ def check_labels_out_of_range(case: Case) -> Iterator[Finding]:
     wrong = int(((labels < 0) | (labels >= classes)).sum())
     if not wrong:
         used = len(labels.unique())
-        if high + 1 < classes and classes >= 2 * (high + 1) and y.ndim == 1:
+        # Of as many examples per class as this, all classes would have been seen.
+        many = len(labels) >= 30 * classes
+        if high + 1 < classes and (many or classes >= 2 * (high + 1)) and y.ndim == 1:
             yield Finding(
                 "output-size",
                 "note",
-                f"The output has {classes} scores per example, but the labels are {low} to {high}, {used} "
-                "of them.",
+                f"The output has {classes} scores per example, but the labels are {low} to {high}, {used} of "
+                "them.",
                 "How many classes are there?",
                 "Make the last layer as wide as there are classes.",
                 numbers,
@@ -79,8 +85,7 @@ def check_labels_out_of_range(case: Case) -> Iterator[Finding]:
         "output-size" if too_narrow else "labels-out-of-range",
         "error",
         f"{wrong} of {labels.numel()} labels are not among 0 to {classes - 1}, for which the output has "
-        "scores: they "
-        f"go from {low} to {high}.",
+        f"scores: they go from {low} to {high}.",
         "Do the labels count from 1, or is the last layer narrower than the number of classes?",
         f"Make the last layer {high + 1} wide." if too_narrow else f"Number the classes from 0: y - {low}.",
         numbers,
@@ -118,12 +123,10 @@ def check_mixes_examples(case: Case) -> Finding | None:
         "mixes-examples",
         "error",
         f"The output for one example changes by {change:.3g}, where outputs are up to {scale:.3g}, when the "
-        "others in "
-        f"the batch are exchanged, in evaluation mode{hint}.",
+        f"others in the batch are exchanged, in evaluation mode{hint}.",
         "Which operation works along the axis of the examples: a softmax, a mean, a norm, a reshape?",
         "Name the axis in each reduction and softmax (dim=1), keep the first axis in each reshape; "
-        "batch_first=True "
-        "for recurrent layers and attention.",
+        "batch_first=True for recurrent layers and attention.",
         {"change": change, "scale": scale},
     )
 
@@ -148,16 +151,46 @@ def check_output_is_linear(case: Case) -> Finding | None:
         "missing-activation",
         "warning",
         "The output is a linear function of the inputs: half-way between two inputs it is half-way between "
-        "their "
-        f"outputs, to {bend / spread:.1g} of their difference, although there are {len(layers)} layers with "
-        "weights.",
+        f"their outputs, to {bend / spread:.1g} of their difference, although there are {len(layers)} layers "
+        "with weights.",
         "What stands between the layers?",
         "Put an activation, such as nn.ReLU(), after each layer but the last.",
         {"bend": bend, "spread": spread, "layers": len(layers)},
     )
 
 
-CHECKS = (check_labels_out_of_range, check_mixes_examples, check_output_is_linear)
+def check_ignored_features(case: Case) -> Finding | None:
+    """Find features, or places of a sequence, that the output does not depend on."""
+    x = case.batch[0]
+    places = x.shape[1] if x.ndim in (2, 3) else 0
+    if not 2 <= places <= MOST_PLACES or len(x) < 8:
+        return None
+    original, order = case.predict(x), torch.arange(len(x), device=x.device).roll(1)
+    ignored, varying = [], 0
+    for place in range(places):
+        changed = x.clone()
+        changed[:, place] = x[order, place]
+        if torch.equal(changed, x):
+            continue
+        varying += 1
+        if torch.equal(case.predict(changed), original):
+            ignored.append(place)
+    if not ignored or len(ignored) == varying:
+        return None  # of an output that depends on nothing at all, there is more to say after training
+    what = "features" if x.ndim == 2 and x.is_floating_point() else "places of the sequence"
+    return Finding(
+        "ignores-input",
+        "warning",
+        f"The output stays the same, to the last bit, when {len(ignored)} of {varying} {what} are exchanged "
+        f"between examples: {listed([str(place) for place in ignored])}.",
+        "Where in forward() are these left out: a slice, a reshape, a last step that forgets the ones "
+        "before?",
+        "Print the shape after each layer, and follow one of these features through it.",
+        {"ignored": ignored, "varying": varying},
+    )
+
+
+CHECKS = (check_labels_out_of_range, check_mixes_examples, check_output_is_linear, check_ignored_features)
 
 
 def _classes(case: Case) -> int | None:
@@ -181,9 +214,8 @@ def _not_probabilities(y: torch.Tensor) -> Iterator[Finding]:
         yield Finding(
             "labels-out-of-range",
             "error",
-            f"{wrong} of {values.numel()} targets of a binary cross entropy are not between 0 and 1: they "
-            "go from "
-            f"{values.min():.3g} to {values.max():.3g}.",
+            f"{wrong} of {values.numel()} targets of a binary cross entropy are not between 0 and 1: they go "
+            f"from {values.min():.3g} to {values.max():.3g}.",
             "How are the two classes coded?",
             "Code them as 0 and 1, as (y > 0).float() does.",
             {"wrong": wrong, "smallest": values.min().item(), "largest": values.max().item()},

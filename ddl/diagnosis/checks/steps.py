@@ -46,8 +46,8 @@ def check_step_runs(case: Case) -> Finding | None:
         "error",
         f"For x of shape {tuple(x.shape)} and y of shape {tuple(y.shape)} and {y.dtype}, {failed}.",
         "Which line raises it, and what are shape and dtype of each tensor in this line?",
-        "Call model, loss and backward one by one on this batch; class labels for cross_entropy are int64 of "
-        "shape (n,), targets of a regression have the dtype and shape of the output.",
+        "Call model, loss and backward one by one on this batch; class labels for cross_entropy are int64 "
+        "of shape (n,), targets of a regression have the dtype and shape of the output.",
         {"x": tuple(x.shape), "y": tuple(y.shape)},
     )
 
@@ -76,8 +76,10 @@ def check_parameters_not_changing(case: Case) -> Finding | None:
     window = case.working
     moving = [name for name, moved in window.moved.items() if bool(moved.any())]
     trainable = [name for name, parameter in case.model.named_parameters() if parameter.requires_grad]
-    if moving or not trainable:
+    if not trainable:
         return None
+    if moving:
+        return _some_not_changing(case)
     events, rates = window.seen.events, {g["lr"] for o in window.seen.optimizers for g in o.param_groups}
     if "step" not in events:
         why = "no optimiser stepped"
@@ -88,8 +90,8 @@ def check_parameters_not_changing(case: Case) -> Finding | None:
     elif not any(g is not None and bool(g.any()) for g in window.seen.gradients.values()):
         why = "backward() ran, but when the optimiser stepped all gradients of the model were none or zero"
         remedy = (
-            "Call zero_grad() before backward(), never between it and step(); and make the optimiser "
-            "with the parameters of this model."
+            "Call zero_grad() before backward(), never between it and step(); and make the optimiser with "
+            "the parameters of this model."
         )
     elif all(float(rate) == 0 for rate in rates):
         why = "the optimiser steps with a learning rate of 0"
@@ -105,6 +107,35 @@ def check_parameters_not_changing(case: Case) -> Finding | None:
         "Does optimizer.step() run, with gradients, on the parameters of this very model?",
         remedy,
         {"calls": window.calls, "tensors": len(trainable)},
+    )
+
+
+def _some_not_changing(case: Case) -> Finding | None:
+    """Find parameters that an optimiser holds, that have a gradient, and that stay."""
+    seen = case.working.seen
+    rates = {id(p): g["lr"] for o in seen.optimizers for g in o.param_groups for p in g["params"]}
+    norms = {name: g.norm().item() for name, g in seen.gradients.items() if g is not None}
+    large = 1e-3 * max(
+        norms.values(), default=0.0
+    )  # a bias before batch norm has a gradient of rounding errors
+    still = [
+        name
+        for name, parameter in case.model.named_parameters()
+        if id(parameter) in rates and parameter.requires_grad and not bool(case.working.moved[name].any())
+        and norms.get(name, 0.0) > large
+    ]  # fmt: skip
+    if not still:
+        return None
+    zero = all(float(rates[id(dict(case.model.named_parameters())[name])]) == 0 for name in still)
+    return Finding(
+        "parameters-not-changing",
+        "error",
+        f"The optimiser steps and has a gradient for {listed(still)}, which "
+        f"{'stays' if len(still) == 1 else 'stay'} as before"
+        + (": the learning rate is 0." if zero else "."),
+        "What sets these parameters back, or holds them?",
+        "Give each group of parameters a learning rate above 0, and overwrite no parameters in the step.",
+        {"tensors": still},
     )
 
 
@@ -131,8 +162,8 @@ def check_gradients_not_zeroed(case: Case) -> Finding | None:
         "gradients-not-zeroed",
         "error",
         f"What the step does to the parameters depends on the batch before: it differs by {change:.0%} of "
-        f"its length after another batch. After the same batch twice the gradient is "
-        f"{growth:.2f} times as long.",
+        f"its length after another batch. After the same batch twice the gradient is {growth:.2f} times as "
+        "long.",
         "Where are the gradients of the batch before cleared?",
         "Call optimizer.zero_grad() once before each backward(), or right after optimizer.step().",
         {"change": change, "growth": growth},
@@ -157,9 +188,8 @@ def check_training_in_eval_mode(case: Case) -> Finding | None:
     return Finding(
         "training-in-eval-mode",
         "error",
-        f"While the step runs, {listed(sorted(parts))} "
-        f"{'is' if len(parts) == 1 else 'are'} in evaluation mode: dropout drops nothing, batch norm "
-        "neither uses nor learns the statistics of the batches.",
+        f"While the step runs, {listed(sorted(parts))} {'is' if len(parts) == 1 else 'are'} in evaluation "
+        "mode: dropout drops nothing, batch norm neither uses nor learns the statistics of the batches.",
         "Which call of eval() came last, and where is train() called after it?",
         "Call model.train() at the beginning of each epoch, or of the step.",
         {"modules": sorted(parts)},
