@@ -52,8 +52,10 @@ class Routing:
     def balance_loss(self) -> torch.Tensor:
         """E Σ f P: 1 where all experts get the same, E where one gets all.
 
-        It can fall below 1, where many examples choose an expert by a hair. Only P has a gradient. W. Fedus, B. Zoph and N. Shazeer, Switch Transformers, *JMLR* 23, 2022,
-        equation 4; for k > 1 the load f counts all choices.
+        It can fall below 1, where many examples choose an expert by a hair. Only P has a gradient.
+
+        W. Fedus, B. Zoph and N. Shazeer, Switch Transformers, *JMLR* 23, 2022, equation 4; for k > 1 the load
+        f counts all choices.
         """
         return self.probabilities.shape[-1] * (self.load * self.importance).sum()
 
