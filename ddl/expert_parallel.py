@@ -224,7 +224,9 @@ def work(folder: str, rank: int, processes: int, timeout: float) -> None:
 def _run_all(folder: str, processes: int, timeout: float) -> None:
     """Start the processes and wait for them; end all if one fails or time is up."""
     deadline = time.monotonic() + timeout
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # The processes import this very package, wherever it is and whatever folder they start in.
+    places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     if sys.platform == "linux":  # they are all on this machine: no name of it has to be looked up
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
     running = []
