@@ -206,17 +206,23 @@ class Case:
     @cached_property
     def backward(self) -> Backward:
         """The loss of the batch and its gradients."""
-        layers: dict[str, torch.Tensor] = {}
         unrecorded: list[str] = []
-        norms: dict[str, float] = {}
+        squares: dict[str, float] = {}
 
         def keep(name: str, output: object) -> None:
-            output = output[0] if isinstance(output, tuple) else output
-            if isinstance(output, torch.Tensor) and output.requires_grad and name not in layers:
-                layers[name] = output
-                output.register_hook(lambda gradient: norms.__setitem__(name, number(gradient.norm())))
-            elif isinstance(output, torch.Tensor) and not output.requires_grad:
+            outputs = [part for part in _flat(output) if part.is_floating_point()]
+            recorded = [part for part in outputs if part.requires_grad]
+            if outputs and not recorded:
                 unrecorded.append(name)
+            if not recorded or name in squares:
+                return
+            squares[name] = 0.0
+            for part in recorded:
+                part.register_hook(lambda gradient: add(name, gradient))
+
+        def add(name: str, gradient: torch.Tensor | None) -> None:
+            if gradient is not None:  # of what a layer puts out, some may not be used
+                squares[name] += number(gradient.double().square().sum())
 
         handles = [
             module.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
@@ -240,7 +246,7 @@ class Case:
                 name: None if parameter.grad is None else parameter.grad.detach().clone()
                 for name, parameter in self.model.named_parameters()
             }
-        in_order = {name: norms[name] for name in layers if name in norms}
+        in_order = {name: math.sqrt(square) for name, square in squares.items()}
         tracked = isinstance(loss, torch.Tensor) and loss.requires_grad
         unrecorded = [
             name
@@ -381,6 +387,13 @@ class Case:
         if not math.isfinite(end):
             return -math.inf
         return (start - end) / max(start - floor, 1e-12)
+
+
+def _flat(output: object) -> list[torch.Tensor]:
+    """Return the tensors among what a layer puts out, such as a recurrent layer's output and state."""
+    if isinstance(output, torch.Tensor):
+        return [output]
+    return [part for inner in output for part in _flat(inner)] if isinstance(output, tuple | list) else []
 
 
 def number(value: object) -> float:

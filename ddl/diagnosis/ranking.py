@@ -8,11 +8,13 @@ from dataclasses import replace
 from ddl.diagnosis.report import SEVERITIES, Finding
 
 ORDER = (
-    # What stops everything
-    "inputs-not-finite", "labels-out-of-range", "output-size", "missing-activation", "forward-fails",
+    # What stops everything, and what is as clear
+    "unused-parameters",
+    "inputs-not-finite", "labels-out-of-range", "output-size", "mixes-examples",
+    "missing-activation", "forward-fails",
     "batch-of-one", "no-backward",
     # What is computed is not what is meant
-    "broadcast-shapes", "mixes-examples", "double-softmax", "double-sigmoid", "final-activation",
+    "broadcast-shapes", "double-softmax", "double-sigmoid", "final-activation",
     "target-leakage", "labels-misaligned", "inputs-constant", "detached", "no-gradient",
     "frozen-parameters", "loss-reduction", "step-fails", "maximises-loss",
     "gradients-not-zeroed", "parameters-not-in-optimizer", "zero-initialisation",
@@ -25,7 +27,7 @@ ORDER = (
     # What makes training hard
     "loader-repeats", "not-shuffled", "loader-drops",
     "initial-loss", "saturated-units",
-    "loss-not-finite", "learning-rate-too-large", "learning-rate-too-small", "unused-parameters",
+    "loss-not-finite", "learning-rate-too-large", "learning-rate-too-small",
     "class-imbalance", "not-seeded",
     "cannot-overfit-one-batch",
 )  # fmt: skip
@@ -33,7 +35,7 @@ ORDER = (
 
 NO_TRAINING = frozenset(
     {"learning-rate-too-small", "cannot-overfit-one-batch", "ignores-input", "parameters-not-changing",
-     "no-gradient", "unused-parameters", "initial-loss"}
+     "no-gradient", "initial-loss"}
 )  # fmt: skip
 """What follows if the model cannot learn at all."""
 

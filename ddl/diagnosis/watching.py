@@ -32,6 +32,10 @@ PAIRED = frozenset(
 )  # fmt: skip
 """Functions that compare two tensors number by number."""
 
+DROPOUTS = frozenset(
+    {"dropout", "alpha_dropout", "feature_alpha_dropout", "dropout1d", "dropout2d", "dropout3d"}
+)
+
 ACTIVATIONS = {
     "relu": "relu", "relu_": "relu", "relu6": "relu", "tanh": "tanh", "tanh_": "tanh", "sigmoid": "sigmoid",
     "sigmoid_": "sigmoid",
@@ -87,6 +91,8 @@ class Seen:
     """The names of the modules that were called."""
     reached: bool = False
     """Whether some parameter had a gradient right after they were computed."""
+    random: list[str] = field(default_factory=list)
+    """Calls of dropout within the model that drop."""
     error: Exception | None = None
     returned: object = None
 
@@ -123,6 +129,10 @@ class Watch(TorchFunctionMode):
                 seen.outer_cuts.append(CUTS.get(name, ".data"))
         elif name in PAIRED and not self.modules:
             self._pair(args)
+        elif name in DROPOUTS and self.modules:
+            drops = kwargs.get("training", args[2] if len(args) > 2 else True)
+            if drops and kwargs.get("p", args[1] if len(args) > 1 else 0.5) > 0:
+                seen.random.append(name)
         elif name in ACTIVATIONS and self.modules and self.keep_activations:
             # A copy: what follows may change it in place.
             seen.activations.append((self.modules[-1], ACTIVATIONS[name], result.detach().clone()))

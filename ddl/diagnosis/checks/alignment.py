@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
 from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.inputs import class_counts
@@ -227,7 +228,7 @@ def _neighbours(features: np.ndarray) -> np.ndarray | None:
 
 
 def _agreement(near: np.ndarray, target: np.ndarray, seed: int) -> tuple[float, str]:
-    """Return by how many standard deviations targets agree better with their neighbours' than shuffled."""
+    """Return by how many standard deviations targets agree with their neighbours' better than shuffled."""
     few = len(np.unique(target)) <= max(2, len(target) // 10)
 
     def agree(values: np.ndarray) -> float:
@@ -256,21 +257,26 @@ def _validation_agreement(case: Case) -> float | None:
 
 
 def _told_by_one(features: np.ndarray, target: np.ndarray, classes: bool) -> np.ndarray:
-    """Return for each feature which part of the target's variance is a linear function of it.
+    """Return for each feature which part of the target's variance it accounts for, linearly or by its rank.
 
     Of classes: of the variance of belonging to one of them, of the one that it tells best.
     """
-    columns = [target == value for value in np.unique(target)] if classes else [target]
-    centred = features - features.mean(0)
-    spread = np.sqrt((centred**2).sum(0))
-    told = np.zeros(features.shape[1])
-    for column in columns:
-        values = column - column.mean()
-        size = np.sqrt((values**2).sum())
-        told = np.maximum(told, (values @ centred / np.where(spread > 1e-12, spread * size, np.inf)) ** 2)
-    if classes and len(columns) > 2:
-        values = target - target.mean()
-        told = np.maximum(
-            told, (values @ centred / np.where(spread > 1e-12, spread, np.inf)) ** 2 / (values @ values)
-        )
+    columns = [target == value for value in np.unique(target)] if classes else []
+    if len(columns) != 2:
+        columns.append(target)
+    told = np.max([_shared_variance(features, column) for column in columns], 0)
+    if not classes:
+        ranks = [rankdata(values, axis=0) for values in (features, target)]
+        constant = np.ptp(features, 0) == 0
+        told = np.maximum(told, np.where(constant, 0, _shared_variance(*ranks)))
     return told
+
+
+def _shared_variance(features: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Return the squared correlations of features with a column; 0 for constant ones."""
+    centred, values = features - features.mean(0), column - column.mean()
+    spread = np.sqrt((centred**2).sum(0))
+    size = np.sqrt((values**2).sum())
+    return (
+        values @ centred / np.where(spread > 1e-9 * (1 + np.abs(features).max(0)), spread * size, np.inf)
+    ) ** 2

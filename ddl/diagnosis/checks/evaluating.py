@@ -82,6 +82,32 @@ def check_evaluation(case: Case) -> Iterator[Finding]:
     yield from _leaves_in_eval(case, evaluating)
 
 
+def check_always_random(case: Case) -> Finding | None:
+    """Find outputs that depend on chance in evaluation mode too."""
+    outputs, x = [], case.batch[0]
+    for other in (0, 1):
+        with case.fresh(), torch.no_grad():
+            seed_everything(case.seed + other)
+            case.model.eval()
+            with watching(case.model) as seen:
+                outputs.append(case.model(x))
+        if seen.error is not None or not isinstance(outputs[-1], torch.Tensor):
+            raise Unavailable("the model puts out no tensor")
+    change = (outputs[0] - outputs[1]).abs().max().item()
+    if not change > 1e-6 * outputs[0].abs().max().item():
+        return None
+    why = f"{seen.random[0]}() drops in evaluation mode too" if seen.random else "it draws random numbers"
+    return Finding(
+        "evaluation-in-train-mode",
+        "error" if seen.random else "warning",
+        f"In evaluation mode two passes of the same inputs differ by up to {change:.3g}, where outputs are "
+        f"up to {outputs[0].abs().max():.3g}: {why}.",
+        "Which layer does not know of eval()?",
+        "Use nn.Dropout, or functional.dropout(…, training=self.training).",
+        {"change": change},
+    )
+
+
 def check_not_seeded(case: Case) -> Finding | None:
     """Find a model that is another one each time that it is built."""
     if case.build is None:
@@ -110,7 +136,7 @@ def check_not_seeded(case: Case) -> Finding | None:
     )
 
 
-CHECKS = (check_evaluation, check_not_seeded)
+CHECKS = (check_evaluation, check_always_random, check_not_seeded)
 
 
 def _mode(case: Case, seen: Seen) -> Iterator[Finding]:

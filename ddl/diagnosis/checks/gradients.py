@@ -174,10 +174,10 @@ def check_flow(case: Case) -> Iterator[Finding]:
                 "connections.",
                 numbers,
             )
-        elif ratio > 1e3:
+        elif ratio > 100:
             yield Finding(
                 "exploding-gradients",
-                "error" if ratio > 1e5 else "warning",
+                "error" if ratio > 1e4 else "warning",
                 f"{evidence}.",
                 "How large are the weights of each layer, compared with 1/√(number of inputs)?",
                 "Initialise for the activation in use (Xavier, He), add norms, and clip the gradient.",

@@ -73,27 +73,29 @@ def check_inputs_not_scaled(case: Case) -> Finding | None:
     uneven = (spread[vary].max() / spread[vary].min()).item() if x.ndim == 2 and x.shape[1] <= 100 else 1.0
     offset = (mean[vary].abs() / spread[vary]).median().item()
     large = size > LARGE or (uneven > UNEVEN and spread.max() > LARGE)
-    shifted = offset > LARGE and size > 1
-    tiny = size < 0.003
-    if not (large or shifted or tiny):
+    suspicious = large or offset > 3 or size > 5 or size < 0.03
+    if not suspicious:
+        return None
+    gain = _gain_by_scaling(case)
+    # What does not learn, and would with other inputs, is no matter of taste.
+    worse = gain is not None and gain[1] > 0.2 and gain[0] < 0.25 * gain[1]
+    if not (large or worse or (offset > LARGE and size > 1) or size < 0.003):
         return None
     what = f"root mean square {size:.3g}, from {values.min():.3g} to {values.max():.3g}"
     if x.ndim == 2 and x.shape[1] <= 100:
         what += f"; spreads of the features from {spread[vary].min():.3g} to {spread[vary].max():.3g}"
     numbers = {"rms": size, "smallest": values.min().item(), "largest": values.max().item()}
-    gain = _gain_by_scaling(case)
+    if offset > 3:
+        what += f"; the mean of a feature is {offset:.0f} times its spread"
     if gain is not None:
         numbers |= {"progress": gain[0], "scaled": gain[1]}
         what += (
             f". On one batch your step goes {_percent(gain[0])} of the way to the least loss, with "
             f"standardised inputs {_percent(gain[1])}"
         )
-    # What does not learn, and would with other inputs, is no matter of taste.
-    worse = gain is not None and gain[1] > 0.2 and gain[0] < 0.25 * gain[1]
-    severity = "error" if worse else "warning"
     return Finding(
         "inputs-not-scaled",
-        severity,
+        "error" if worse else "warning",
         f"The inputs have {what}.",
         "In which units do the features come, and what does the first layer make of them?",
         "Subtract the mean and divide by the standard deviation of the training data, for validation data "
@@ -163,14 +165,13 @@ def check_train_validation_overlap(case: Case) -> Finding | None:
     if case.data.x.shape[1:] != case.validation.x.shape[1:]:
         return None
     shared = np.isin(other, train)
-    # How often a new example would have a twin among the training data: as often as those have one.
     kinds, counts = np.unique(train, return_counts=True)
     twins = counts[counts > 1].sum() / len(train)
     if len(kinds) < 3:
         return None
-    share = shared.mean()
+    share, chance = shared.mean(), _chance_of_a_twin(case.data.x)
     numbers = {"shared": int(shared.sum()), "validation": len(other), "twins": float(twins)}
-    if share > 0.98 and twins < 0.5 and len(other) >= 0.9 * len(train):
+    if share > 0.98 and (chance < 0.01 or twins < 0.5) and len(other) >= 0.9 * len(train):
         return Finding(
             "evaluation-on-training-data",
             "error",
@@ -180,11 +181,13 @@ def check_train_validation_overlap(case: Case) -> Finding | None:
             "Split the data first, and keep the validation part away from training.",
             numbers,
         )
-    if shared.sum() < 2 or share < 3 * twins or share < 0.01:
+    # Inputs of few values meet by chance, about as often as within the training data.
+    by_chance = 0.0 if chance < 0.01 else 3 * twins
+    if shared.sum() < 2 or share < max(by_chance, 0.01):
         return None
     return Finding(
         "train-validation-overlap",
-        "error" if share > 0.05 and share > 5 * twins else "warning",
+        "error" if share > 0.05 and share > 2 * by_chance else "warning",
         f"{int(shared.sum())} of {len(other)} validation examples ({share:.0%}) stand in the training data "
         f"too; within the training data {twins:.1%} have a twin.",
         "Were the data split before they were copied, augmented or cut into windows?",
@@ -215,6 +218,20 @@ def class_counts(case: Case) -> np.ndarray | None:
     labels = y.reshape(-1).cpu().numpy()
     counts = np.unique(labels[labels >= 0], return_counts=True)[1]
     return None if len(counts) > 0.5 * len(labels) else counts
+
+
+def _chance_of_a_twin(x: torch.Tensor) -> float:
+    """Return how many of the training inputs would be equal to another by chance alone, about.
+
+    Two rows agree in a column with the sum of the squared shares of its values. Columns hang together, so
+    that only half of them are counted as if they were independent.
+    """
+    rows = x.reshape(len(x), -1)[:2000].cpu().numpy()
+    logarithm = 0.0
+    for column in rows.T[:2000]:
+        counts = np.unique(column, return_counts=True)[1]
+        logarithm += 0.5 * np.log(((counts / len(rows)) ** 2).sum())
+    return len(x) * float(np.exp(logarithm))
 
 
 def _gain_by_scaling(case: Case) -> tuple[float, float] | None:

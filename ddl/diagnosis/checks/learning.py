@@ -145,8 +145,8 @@ def check_weight_decay_too_large(case: Case) -> Finding | None:
 
         calls = 2 * CALLS
         with_it, free = case.curve(calls=calls), case.curve(calls=calls, prepare=without)
-        progress, possible = case.progress(with_it), case.progress(free)
-        if not (possible > 0.3 and progress < 0.5 * possible):
+        left, possible = (1 - case.progress(curve) for curve in (with_it, free))
+        if not left > max(0.25, 3 * possible):
             return None
         evidence = (
             f"With a weight decay of {decay:g} the loss of one batch goes from {_short(with_it[0])} to "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from ddl.diagnosis.case import Case, number
+from ddl.diagnosis.checks.inputs import class_counts
 from ddl.diagnosis.checks.outputs import final_operation
 from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
@@ -94,6 +95,16 @@ def check_missing_activation(case: Case) -> Finding | None:
                     numbers | {"outside": outside},
                 )
         if call.function in ("nll_loss", "kl_div") and output.ndim > 1:
+            if final_operation(call.output) == "softmax":
+                return Finding(
+                    "final-activation",
+                    "error",
+                    f"In {place} {call.function} wants logarithms of probabilities, and gets probabilities, "
+                    f"{span}: the last activation is a softmax.",
+                    "Which activation does this loss go with?",
+                    "Take log_softmax in place of softmax; or scores and cross_entropy.",
+                    numbers,
+                )
             sums = min(output.logsumexp(axis).abs().max().item() for axis in {1, output.ndim - 1})
             if sums > 1e-2:
                 return Finding(
@@ -112,7 +123,8 @@ def check_missing_activation(case: Case) -> Finding | None:
 
 def _refuses_scores(case: Case) -> Finding | None:
     """Find a loss of one's own that is no number for scores, though the model puts out scores."""
-    if final_operation(case.backward.output) != "linear":
+    classes = class_counts(case)
+    if final_operation(case.backward.output) != "linear" or classes is None or len(classes) > 1000:
         return None
     wide = case.output.ndim > 1 and case.output.shape[1] > 1
     likely = torch.full_like(case.output, 1 / case.output.shape[1] if wide else 0.5)
@@ -282,7 +294,7 @@ def check_loss_reduction(case: Case) -> Finding | None:
 def check_initial_loss(case: Case) -> Finding | None:
     """Find a first loss that is far above that of knowing nothing."""
     if not any(call.function in LOGITS for _, call in compared(case)):
-        raise Unavailable("what a first loss should be is known for cross entropies only")
+        return _initial_error(case)
     expected = case.loss_of_output(torch.zeros_like(case.output))
     measured = case.initial_loss
     if not measured > 1.5 * expected + 0.3:
@@ -297,6 +309,25 @@ def check_initial_loss(case: Case) -> Finding | None:
         "Take PyTorch's own initialisation, or scale the weights of the last layer down; standardise the "
         "inputs.",
         {"measured": measured, "expected": expected},
+    )
+
+
+def _initial_error(case: Case) -> Finding | None:
+    """Find a first loss of a regression that is far above that of one output for all examples."""
+    if case.constant is None or case.floor is None or not case.constant > 1e-6:
+        raise Unavailable("what a first loss should be is not known for this loss")
+    measured = case.initial_loss
+    ratio = (measured - case.floor) / max(case.constant - case.floor, 1e-12)
+    if not ratio > 50:
+        return None
+    return Finding(
+        "initial-loss",
+        "error" if ratio > 1000 else "warning",
+        f"The first loss is {measured:.3g}; the best single output for all examples would have "
+        f"{case.constant:.3g}. The outputs have a standard deviation of {case.output.float().std():.3g}.",
+        "How are the weights initialised, and how large are the inputs and the targets?",
+        "Take PyTorch's own initialisation, or scale the weights of the last layer down; standardise both.",
+        {"measured": measured, "expected": case.constant},
     )
 
 

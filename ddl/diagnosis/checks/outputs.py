@@ -52,11 +52,13 @@ def check_labels_out_of_range(case: Case) -> Iterator[Finding]:
     y = case.data.y
     functions = {call.function for call in case.forward_seen.losses}
     if y.is_floating_point() or y.dtype == torch.bool:
+        yield from _one_column(case)
         if functions & {"binary_cross_entropy", "binary_cross_entropy_with_logits"}:
             yield from _not_probabilities(y)
         return
+    yield from _one_column(case)
     classes = _classes(case)
-    if classes is None:
+    if classes is None or classes == 1:
         return
     labels = y[y != -100]  # the label that PyTorch's losses leave out
     if not labels.numel():
@@ -204,6 +206,49 @@ def _classes(case: Case) -> int | None:
     if case.data.y.ndim == 1 and case.output.ndim == 2 and case.output.shape[1] > 1:
         return case.output.shape[1] if class_counts(case) is not None else None
     return None
+
+
+def _one_column(case: Case) -> Iterator[Finding]:
+    """Find several classes for which the output has one number."""
+    for call in case.forward_seen.losses:
+        if (
+            call.function in ("cross_entropy", "nll_loss")
+            and call.output.ndim > 1
+            and call.output.shape[1] == 1
+        ):
+            yield Finding(
+                "output-size",
+                "error",
+                f"{call.function} gets one score per example. A softmax over one score is 1, and its loss 0, "
+                "whatever the output is.",
+                "How many classes are there?",
+                "Give each class a score of its own; or, for two classes, take "
+                "binary_cross_entropy_with_logits.",
+                {"outputs": 1},
+            )
+            return
+        counts = class_counts(case)
+        labels = case.data.y
+        if call.function not in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss") or counts is None:
+            continue
+        if (
+            labels.is_floating_point()
+            or not 3 <= len(counts) <= 100
+            or call.output.numel() != len(call.output)
+        ):
+            continue
+        if int(labels.min()) == 0 and int(labels.max()) == len(counts) - 1 and counts.min() >= 5:
+            yield Finding(
+                "output-size",
+                "warning",
+                f"The targets are whole numbers from 0 to {len(counts) - 1}, as the numbers of classes are, "
+                f"and {call.function} compares them with one output as quantities: class 0 is then nearer to "
+                f"class 1 than to class {len(counts) - 1}.",
+                "Are these classes, or quantities?",
+                f"For classes: {len(counts)} outputs and cross_entropy.",
+                {"outputs": 1, "classes": len(counts)},
+            )
+            return
 
 
 def _not_probabilities(y: torch.Tensor) -> Iterator[Finding]:
