@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bug_zoo
 import pytest
+from bug_zoo import score
 
 FOLDER = Path(bug_zoo.__file__).parent
 
@@ -68,3 +69,40 @@ def test_a_healthy_script_learns(script):
     score = bug_zoo.run(script).score()
     assert (script.at_least is None) != (script.at_most is None)
     assert score >= script.at_least if script.at_most is None else score <= script.at_most, score
+
+
+# What diagnose finds
+
+
+@pytest.fixture(scope="module")
+def diagnoses():
+    return list(score.all_diagnoses())
+
+
+def test_nine_of_ten_mistakes_are_named_first_or_second(diagnoses):
+    planted = [each for each in diagnoses if each.script in bug_zoo.BUGS and not each.repaired]
+    assert len(planted) == len(bug_zoo.BUGS) >= 44
+    assert sum(each.found for each in planted) >= 0.9 * len(planted), score.table(diagnoses)
+
+
+@pytest.mark.parametrize("repaired", [False, True], ids=["healthy", "repaired"])
+def test_nothing_healthy_is_given_an_error(diagnoses, repaired):
+    healthy = [each for each in diagnoses if each.script in bug_zoo.HEALTHY or each.repaired]
+    accused = [each.script.name for each in healthy if each.repaired == repaired and each.errors]
+    assert not accused, score.table(diagnoses)
+
+
+def test_a_mistake_counts_as_found_in_the_first_two_places_only():
+    bug = next(bug for bug in bug_zoo.BUGS if len(bug.accepted) == 2)
+    for name in bug.accepted:
+        for place, found in enumerate((True, True, False)):
+            names = ["not-seeded", "detached", "dead-units"]
+            names[place] = name
+            assert score.Diagnosis(bug, False, tuple(names), (), 0.1).found == found
+
+
+def test_the_table_has_a_line_for_each_script_and_the_counts(diagnoses):
+    lines = score.table(diagnoses).splitlines()
+    assert lines[0].endswith(f"of {len(bug_zoo.BUGS)}")
+    for script in bug_zoo.BUGS + bug_zoo.HEALTHY:
+        assert any(script.name in line.split() for line in lines)
