@@ -6,10 +6,13 @@ The scripts are written as a student or a practitioner would write them: data, `
 :mod:`.catalogue`, with the repair as a replacement of text, so that a test can show of each mistake that it
 is one.
 
+``BUGS`` and ``HEALTHY`` are what ``ddl.diagnose`` is made for. ``APART`` and ``HEALTHY_APART`` are others, on
+which none of its thresholds was chosen: only they tell how it does on scripts that it has not seen.
+
 ``python -m tests.bug_zoo`` prints what ``ddl.diagnose`` says of all of them.
 """
 
-from .catalogue import BUGS, HEALTHY, Bug, Healthy
+from .catalogue import APART, BUGS, HEALTHY, HEALTHY_APART, Bug, Healthy
 from .scripts import Script, run, source
 
-__all__ = ["BUGS", "HEALTHY", "Bug", "Healthy", "Script", "run", "source"]
+__all__ = ["APART", "BUGS", "HEALTHY", "HEALTHY_APART", "Bug", "Healthy", "Script", "run", "source"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import ddl
 
-from .catalogue import BUGS, HEALTHY, Bug, Healthy
+from .catalogue import APART, BUGS, HEALTHY, HEALTHY_APART, Bug, Healthy
 from .scripts import run, undisturbed
 
 
@@ -41,35 +41,38 @@ def diagnosis(script: Bug | Healthy, *, repaired: bool = False) -> Diagnosis:
 
 
 def all_diagnoses() -> Iterator[Diagnosis]:
-    """Diagnose every planted script, then every repaired one, then every healthy one."""
-    for repaired in (False, True):
-        for bug in BUGS:
-            yield diagnosis(bug, repaired=repaired)
-    for script in HEALTHY:
+    """Diagnose every planted script, then the repaired ones of ``BUGS``, then every healthy one."""
+    for bug in BUGS + APART:
+        yield diagnosis(bug)
+    for bug in BUGS:
+        yield diagnosis(bug, repaired=True)
+    for script in HEALTHY + HEALTHY_APART:
         yield diagnosis(script)
 
 
-def table(diagnoses: list[Diagnosis]) -> str:
-    """Return the score as text, a line for each script."""
-    planted = [each for each in diagnoses if isinstance(each.script, Bug) and not each.repaired]
-    found = sum(each.found for each in planted)
-    sound = {"repaired": [], "healthy": []}
-    for each in diagnoses:
-        if each.repaired or isinstance(each.script, Healthy):
-            sound["repaired" if each.repaired else "healthy"].append(each)
-    lines = [f"named first or second: {found} of {len(planted)}"]
-    for kind, those in sound.items():
-        lines.append(f"{kind}, with an error: {sum(bool(each.errors) for each in those)} of {len(those)}")
-    lines += ["", f"  {'planted':25} {'mistake':35} {'found':52} seconds"]
-    for each in planted:
-        accepted, names = " / ".join(sorted(each.script.accepted)), ", ".join(each.names[:2])
-        lines.append(
-            f"{'✓' if each.found else '✗'} {each.script.name:25} {accepted:35} {names:52} {each.seconds:.2f}"
-        )
-    for kind, those in sound.items():
-        lines += ["", f"  {kind:25} {'errors':35} {'found':52} seconds"]
+def table(diagnoses: Sequence[Diagnosis]) -> str:
+    """Return the score as text: the counts, then a line for each script."""
+    counts, lines = [], []
+    for title, scripts, repaired in (
+        ("planted", BUGS, False),
+        ("planted, kept apart", APART, False),
+        ("repaired", BUGS, True),
+        ("healthy", HEALTHY, False),
+        ("healthy, kept apart", HEALTHY_APART, False),
+    ):
+        those = [each for each in diagnoses if each.script in scripts and each.repaired == repaired]
+        ill = title.startswith("planted")
+        if ill:
+            what, count = "named first or second", sum(each.found for each in those)
+        else:
+            what, count = "with an error", sum(bool(each.errors) for each in those)
+        counts.append(f"{title}: {what} {count} of {len(those)}")
+        lines += ["", f"  {title:25} {'mistake' if ill else 'errors':41} {'found':55} seconds"]
         for each in those:
-            errors, names = ", ".join(each.errors), ", ".join(each.names[:2])
-            mark = "✗" if each.errors else "✓"
-            lines.append(f"{mark} {each.script.name:25} {errors:35} {names:52} {each.seconds:.2f}")
-    return "\n".join(lines)
+            expected = " / ".join(sorted(each.script.accepted)) if ill else ", ".join(each.errors)
+            good = each.found if ill else not each.errors
+            found = ", ".join(each.names[:2])
+            lines.append(
+                f"{'✓' if good else '✗'} {each.script.name:25} {expected:41} {found:55} {each.seconds:.2f}"
+            )
+    return "\n".join(counts + lines)

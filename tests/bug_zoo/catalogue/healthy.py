@@ -28,3 +28,19 @@ HEALTHY = (
     Healthy("tokens_tied_transformer", "tokens, causal transformer, tied weights", at_least=0.8),
     Healthy("wine_dropout", "many classes, dropout, full batch", at_least=0.92),
 )
+
+# On these no threshold of ddl.diagnose was chosen.
+HEALTHY_APART = (
+    Healthy("cancer_bce_sigmoid", "binary, sigmoid and BCELoss", at_most=0.2),
+    Healthy("cancer_hinge", "binary, hinge loss, labels of -1 and 1", at_least=0.92),
+    Healthy("cars_huber", "regression, Huber loss, targets in miles per gallon", at_most=2.0),
+    Healthy("cars_lbfgs", "regression, L-BFGS with a closure", at_most=0.2),
+    Healthy("digits_averaged_weights", "many classes, moving average of the weights", at_least=0.83),
+    Healthy("digits_denoising", "denoising autoencoder", at_most=0.04),
+    Healthy("digits_focal", "many classes, focal loss", at_least=0.8),
+    Healthy("digits_group_norm", "many classes, CNN, group norm", at_least=0.83),
+    Healthy("iris_normalises_itself", "many classes, raw inputs into batch norm", at_least=0.9),
+    Healthy("moons_sigmoid", "binary, one hidden layer of sigmoids", at_least=0.82),
+    Healthy("series_rnn", "sequence regression, RNN, full batch", at_most=0.02),
+    Healthy("tokens_mode_pooled", "tokens, transformer, dropout", at_least=0.8),
+)
