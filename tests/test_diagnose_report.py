@@ -197,6 +197,7 @@ def test_an_optimiser_alone_is_enough():
     ("arguments", "options", "error", "words"),
     [
         ((nn.Linear, (torch.ones(2, 2), torch.ones(2))), {}, TypeError, "an instance, not a class"),
+        ((nn.LazyLinear(1), (torch.ones(2, 2), torch.ones(2, 1))), {}, ValueError, "call the model once"),
         ((nn.Linear(2, 1), torch.ones(2, 2)), {}, TypeError, r"a tensor of shape \(2, 2\); give a pair"),
         ((nn.Linear(2, 1), ([1.0], [2.0])), {}, TypeError, "a tuple of 2; give a pair of tensors"),
         ((nn.Linear(2, 1), iter([])), {}, TypeError, "can be read only once"),

@@ -377,7 +377,12 @@ class Case:
     def at(self, factor: float) -> list[float]:
         """Return the losses over steps that are so many times as long, measured once."""
         if factor not in self._curves:
-            self._curves[factor] = self.curve(factor)
+            try:
+                self._curves[factor] = self.curve(factor)
+            except Unavailable:
+                if factor == 1:
+                    raise
+                self._curves[factor] = [self.at(1.0)[0], math.nan]  # as where the step refuses a loss of NaN
         return self._curves[factor]
 
     def progress(self, losses: list[float]) -> float:

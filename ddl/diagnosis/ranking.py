@@ -85,7 +85,7 @@ EXPLAINS: dict[str, frozenset[str]] = {
     "targets-not-scaled": HARD_TRAINING | {"final-activation"},
     "exploding-gradients": HARD_TRAINING - {"exploding-gradients"},
     "vanishing-gradients": (HARD_TRAINING | NO_TRAINING) - {"vanishing-gradients"},
-    "initial-loss": frozenset({"cannot-overfit-one-batch"}),
+    "initial-loss": HARD_TRAINING - {"initial-loss"},
     "saturated-units": (HARD_TRAINING | NO_TRAINING) - {"saturated-units"},
     "dead-units": (HARD_TRAINING | NO_TRAINING) - {"dead-units", "saturated-units"},
     "loss-not-finite": HARD_TRAINING | NO_TRAINING,

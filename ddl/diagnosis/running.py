@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import time
 import warnings
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from ddl.checks import whole_number
 from ddl.diagnosis import checks
@@ -20,6 +22,12 @@ from ddl.diagnosis.measuring import measure
 from ddl.diagnosis.ranking import ranked
 from ddl.diagnosis.report import Finding, Report
 from ddl.diagnosis.state import Snapshot, seed_everything
+
+SLOW = 0.1
+"""Seconds that a forward pass on the batch may take; slower models get a smaller batch."""
+
+FEWEST = 8
+"""Rows that the batch of a slow model still has, if there are as many."""
 
 
 def diagnose(
@@ -78,7 +86,8 @@ def diagnose(
     Errors in the model, the loss, the step or the evaluation are findings; they are not raised. What they
     print is not shown. Statistics are computed of up to 1000 rows that are drawn at random, training is
     tried on a batch: up to 64 rows of tensors, or the first batch of a loader (of which up to 20 000 rows are
-    read). All rows of tensors are looked at for numbers that are not finite and for rows that occur again.
+    read), and fewer for a model that is slow. All rows of tensors are looked at for numbers that are not
+    finite and for rows that occur again.
 
     Parameters, buffers, gradients, modes, hooks, optimisers, the global random states, and what your
     functions close over or use of their module are put back, also after an error. What they change elsewhere,
@@ -123,10 +132,29 @@ def diagnose(
                 snapshot=snapshot,
             )
             snapshot.restore()
+            _keep_it_short(case)
             findings, checked, skipped = run(case, checks.ALL)
             return Report(ranked(findings), checked, skipped, measure(case))
     finally:
         snapshot.restore()
+
+
+def _keep_it_short(case: Case) -> None:
+    """Take a smaller batch for a model that is slow: it is run some hundred times."""
+    x, y = case.data.batch
+    seconds = []
+    try:
+        for _ in range(2):  # the first call of a process prepares more than itself
+            start = time.perf_counter()
+            case.predict(case.batch[0])
+            seconds.append(time.perf_counter() - start)
+    except Unavailable:
+        return
+    if min(seconds) > SLOW and len(x) > FEWEST:
+        rows = max(FEWEST, int(len(x) * SLOW / min(seconds)))
+        case.data.batch = x[:rows], y[:rows]
+        case.data.other = tuple(values[:rows] for values in case.data.other)
+        del case.batch
 
 
 def run(
@@ -179,6 +207,11 @@ def _check_arguments(
     """Refuse what is not what it should be."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is {model!r}; give an nn.Module, and an instance, not a class")
+    if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
+        raise ValueError(
+            f"{type(model).__name__} has lazy layers that do not know their inputs yet; call the model once "
+            "on a batch"
+        )
     if inspect.isclass(loss) or not callable(loss):
         raise TypeError(
             f"loss is {loss!r}; give a function of the output and the targets, as nn.CrossEntropyLoss() with "

@@ -218,6 +218,8 @@ class Snapshot:
                 for value in state.values():
                     if isinstance(value, torch.Tensor):
                         self.tensors.setdefault(id(value), TensorState(value))
+                    else:
+                        self.add(value)
 
     def _add_function(self, function: types.FunctionType, depth: int) -> None:
         if (function.__module__ or "").split(".")[0] in LIBRARIES:

@@ -24,16 +24,31 @@ def check_inputs_not_finite(case: Case) -> Finding | None:
         if finite(values):
             continue
         place, value = first_gap(values)
-        rows = int((~values.isfinite()).reshape(len(values), -1).any(1).sum())
+        gaps = (~values.isfinite()).reshape(len(values), -1).any(1)
+        rows = int(gaps.sum())
         return Finding(
             "inputs-not-finite",
-            "error",
+            "note" if _takes_gaps(case, gaps) else "error",
             f"{rows} of {len(values)} examples hold {value} or the like; the first is {letter}[{place}].",
             "Which step of the preparation makes them: a gap in the file, a division by zero, a logarithm?",
             "Remove these examples, or fill the gaps with the feature's mean over the training data.",
             {"rows": rows, "examples": len(values)},
         )
     return None
+
+
+def _takes_gaps(case: Case, gaps: torch.Tensor) -> bool:
+    """Return whether model and loss are made for gaps, as when they mask them."""
+    rows = torch.cat([gaps.nonzero()[:16, 0], (~gaps).nonzero()[:16, 0]])
+    x, y = case.to_model((case.data.x[rows], case.data.y[rows]))
+    try:
+        with case.fresh(), torch.no_grad():
+            case.model.eval()
+            output = case.call("the model", case.model, x)
+            loss = case.call("the loss", case.loss, output, y)
+    except Unavailable:
+        return False
+    return isinstance(loss, torch.Tensor) and bool(loss.isfinite().all())
 
 
 def check_inputs_constant(case: Case) -> Finding | None:

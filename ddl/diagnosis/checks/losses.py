@@ -301,7 +301,7 @@ def check_initial_loss(case: Case) -> Finding | None:
         return None
     return Finding(
         "initial-loss",
-        "error" if measured > 8 * expected else "warning",
+        "error" if measured > 8 * expected and not _learns(case) else "warning",
         f"The first loss is {measured:.3g}; that of the same score for every class is {expected:.3g}. The "
         f"scores have a standard deviation of {case.output.float().std():.3g}: the model is sure of what it "
         "cannot know.",
@@ -322,7 +322,7 @@ def _initial_error(case: Case) -> Finding | None:
         return None
     return Finding(
         "initial-loss",
-        "error" if ratio > 1000 else "warning",
+        "error" if ratio > 1000 and not _learns(case) else "warning",
         f"The first loss is {measured:.3g}; the best single output for all examples would have "
         f"{case.constant:.3g}. The outputs have a standard deviation of {case.output.float().std():.3g}.",
         "How are the weights initialised, and how large are the inputs and the targets?",
@@ -366,6 +366,14 @@ CHECKS = (
     check_initial_loss,
     check_loss_not_finite,
 )
+
+
+def _learns(case: Case) -> bool:
+    """Return whether the step lowers the loss of a batch all the same."""
+    try:
+        return case.progress(case.at(1.0)) > 0.3
+    except Unavailable:
+        return False
 
 
 def _ignores_order(case: Case) -> bool:

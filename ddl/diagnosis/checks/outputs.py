@@ -102,17 +102,18 @@ def check_mixes_examples(case: Case) -> Finding | None:
         raise Unavailable("there are too few examples")
     # The first and the last stay where they are, one at a time: recurrence over the examples runs one way.
     mixed = torch.cat([x[:1], other[: rows - 1]]), torch.cat([other[: rows - 1], x[rows - 1 : rows]])
-    alone = case.predict(x[:rows])
-    if alone.ndim == 0 or len(alone) != rows:
+    alone = _by_example(case.predict(x[:rows]), rows)
+    if alone is None:
+        shape = tuple(case.predict(x[:rows]).shape)
         return Finding(
             "mixes-examples",
             "error",
-            f"For {rows} examples the output has shape {tuple(alone.shape)}: not one row for each.",
+            f"For {rows} examples the output has shape {shape}: not one row for each.",
             "Which operation reduces or reshapes over the axis of the examples?",
             "Keep the first axis as it is: flatten(1), x.reshape(len(x), -1).",
-            {"shape": tuple(alone.shape)},
+            {"shape": shape},
         )
-    first, last = case.predict(mixed[0])[0], case.predict(mixed[1])[-1]
+    first, last = (_by_example(case.predict(mixed[at]), rows)[-at] for at in (0, 1))
     change = max((alone[0] - first).abs().max().item(), (alone[-1] - last).abs().max().item())
     scale = alone.float().abs().max().item() + 1e-12
     if not change > 1e-3 * scale:
@@ -131,6 +132,17 @@ def check_mixes_examples(case: Case) -> Finding | None:
         "batch_first=True for recurrent layers and attention.",
         {"change": change, "scale": scale},
     )
+
+
+def _by_example(output: torch.Tensor, rows: int) -> torch.Tensor | None:
+    """Return an output with one row for each example, also if places or time come first in it."""
+    if output.ndim and len(output) == rows:
+        return output
+    if output.ndim > 1 and output.shape[1] == rows:
+        return output.transpose(0, 1)
+    if output.ndim and len(output) > rows and len(output) % rows == 0:
+        return output.reshape(rows, -1)
+    return None
 
 
 def check_output_is_linear(case: Case) -> Finding | None:
