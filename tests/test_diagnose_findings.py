@@ -200,8 +200,8 @@ PLANTED = {
         {"step": of_lines("backward", "zero", "step")},
         {"optimizer": lambda model: sgd(model, lr=0.0)},
         {
-            "optimizer": lambda model: torch.optim.SGD(
-                [{"params": model.hidden1.parameters(), "lr": 0.0}, {"params": model.output.parameters()}], 0.1
+            "optimizer": lambda m: torch.optim.SGD(
+                [{"params": m.hidden1.parameters(), "lr": 0.0}, {"params": m.output.parameters()}], lr=0.1
             )
         },
     ],
