@@ -11,6 +11,7 @@ from diagnosed import case, mlp, sgd, usual, wine
 from torch import nn
 from torch.nn import functional as F
 
+from ddl.diagnosis.association import PENALTY, Association
 from ddl.diagnosis.checks.alignment import _told_by_one
 from ddl.diagnosis.checks.outputs import final_operation
 from ddl.diagnosis.examples import examples, fingerprints
@@ -198,6 +199,32 @@ def test_a_batch_is_finite_and_the_first_of_a_loader():
     assert torch.equal(read.batch[0], train.x[:20])
     assert read.loading.sizes == [len(x) for x, _ in batches]
     assert len(read) == len(train)
+
+
+def test_targets_that_belong_to_their_inputs_and_others():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 5, generator=generator)
+    wide = (torch.rand(200, 100, generator=generator) < 0.05).float()
+    for inputs, target in ((x, x[:, 0] > 0), (x, x[:, 0].square()), (wide, wide[:, :30].sum(1) > 1)):
+        belonging, target = Association(inputs), target.double().numpy()
+        assert belonging.deviations(target, 0) > 4
+        assert belonging.deviations(np.random.default_rng(1).permutation(target), 0) < 3
+        assert belonging.deviations(target, 0) == belonging.deviations(target, 0)
+
+
+def test_the_linear_model_leaves_each_example_out():
+    x = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    features = ((x - x.mean(0)) / x.std(0, correction=0)).double().numpy()
+    target = np.random.default_rng(0).normal(size=30)
+    target -= target.mean()
+    hat = Association(x).hat
+    left_out = (hat @ target - np.diag(hat) * target) / (1 - np.diag(hat))
+    others = np.arange(30) != 7
+    penalty = PENALTY * 30 * np.eye(3)
+    weights = np.linalg.solve(
+        features[others].T @ features[others] + penalty, features[others].T @ target[others]
+    )
+    assert left_out[7] == pytest.approx(features[7] @ weights)
 
 
 def test_what_one_feature_tells():

@@ -227,3 +227,74 @@ def test_sequences_of_tokens():
     assert names(Language(attention=True), *shifted) == ()
     assert names(Language(attention=True, causal=False), *shifted) == ("target-leakage",)
     assert names(Language(attention=False), tokens, tokens) == ("target-leakage",)
+
+
+# Losses and outputs of one's own
+
+
+class Flattened(nn.Module):
+    """Puts out one row for each place of each sequence."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.read, self.say = (
+            nn.Embedding(12, 16),
+            nn.GRU(16, 32, batch_first=True),
+            nn.Linear(32, 12),
+        )
+
+    def forward(self, tokens):
+        return self.say(self.read(self.embed(tokens))[0]).reshape(-1, 12)
+
+
+class Variational(nn.Module):
+    """Puts out three things, of which one is drawn at random in evaluation mode too."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.read, self.write = nn.Linear(64, 8), nn.Linear(4, 64)
+
+    def forward(self, x):
+        mean, logarithm = self.read(x).chunk(2, 1)
+        return self.write(mean + torch.randn_like(mean) * logarithm.exp()).sigmoid(), mean, logarithm
+
+
+def evidence_bound(output, y):
+    image, mean, logarithm = output
+    divergence = 0.5 * (mean.square() + (2 * logarithm).exp() - 1 - 2 * logarithm).sum(1).mean()
+    return 64 * F.binary_cross_entropy(image, y) + divergence
+
+
+def contrastive(output, y):
+    """Pull examples of the same class together; the output is no score of classes."""
+    output = F.normalize(output, dim=1)
+    near = (output @ output.T / 0.5 - 1e9 * torch.eye(len(output))).log_softmax(1)
+    pairs = (y[:, None] == y[None]).float() - torch.eye(len(y))
+    return -((near * pairs).sum(1) / pairs.sum(1).clamp(1)).mean()
+
+
+def digits():
+    data = ddl.datasets.digits()
+    x = data.x.flatten(1)[:400]
+    return x / x.max(), data.y[:400]
+
+
+def test_losses_and_outputs_of_ones_own():
+    optimizer = lambda model: torch.optim.Adam(model.parameters(), lr=3e-3)  # noqa: E731
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.arange(60 * 13).reshape(60, 13) % 7 + torch.randint(0, 5, (60, 1), generator=generator)
+    x, y = digits()
+    for model, data, loss in (
+        (
+            Flattened(),
+            (tokens[:, :-1], tokens[:, 1:]),
+            lambda output, y: F.cross_entropy(output, y.reshape(-1)),
+        ),
+        (Variational(), (x, x), evidence_bound),
+        (mlp((64, 32, 8)), (x, y), contrastive),
+    ):
+        report = diagnose(model=model, data=data, loss=loss, optimizer=optimizer)
+        assert report.errors == ()
+        assert not [reason for reason in report.skipped.values() if "itself" in reason]

@@ -70,7 +70,10 @@ def learn_by_heart(case: Case, pair: Pair) -> Trained:
     with case.fresh():
         start = case.value(pair)
         case.quiet()
-        output = case.call("the model", case.model, x).detach()
+        output = case.call("the model", case.model, x)
+    if not isinstance(output, torch.Tensor):
+        raise Unavailable(f"the model returns {type(output).__name__}, not a tensor")
+    output = output.detach()
     floor, constant = least_loss(case, output, y), least_loss(case, output, y, same=True)
     best, failure = None, None
     for attempt in (_adam(3e-3, 60), _adam(3e-2, 60), _lbfgs):

@@ -8,17 +8,14 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
+from ddl.diagnosis.association import Association
 from ddl.diagnosis.case import Case
 from ddl.diagnosis.checks.inputs import class_counts
 from ddl.diagnosis.errors import Unavailable
 from ddl.diagnosis.report import Finding
 
-NEIGHBOURS = 3
-SHUFFLES = 30
-"""Other orders of the targets that the true one is compared with."""
-
-MOST_COUNTS = 20_000_000
-"""Numbers that counting tokens may take; of longer rows the numbers themselves are compared."""
+FEWEST = 60
+"""Examples of which can be said whether targets belong to their inputs."""
 
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 """By how many rows targets are moved, to see whether they then belong."""
@@ -40,7 +37,7 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
         return
     x, y = case.data.x, case.data.y
     target = _column(case)
-    if target is None or len(x) < 60:
+    if target is None or len(x) < FEWEST:
         raise Unavailable("too few examples, or targets that are not one number or one class for each")
     rows = (
         np.arange(len(x))
@@ -49,36 +46,35 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
     )
     finite = (x.isfinite().reshape(len(x), -1).all(1) & y.isfinite().reshape(len(y), -1).all(1)).cpu().numpy()
     rows = rows[finite[rows]]
-    if len(rows) < 60:
-        raise Unavailable("there are fewer than 60 examples without gaps")
-    near = _neighbours(_features(x[torch.from_numpy(rows)]))
-    if near is None or len(rows) < 60:
-        raise Unavailable("the inputs cannot be compared by their distances")
-    here, strength = _agreement(near, target[rows], case.seed)
+    if len(rows) < FEWEST:
+        raise Unavailable(f"there are fewer than {FEWEST} examples without gaps")
+    belonging = Association(x[torch.from_numpy(rows)])
+    here = belonging.deviations(target[rows], case.seed)
     if here > 3:
         return
     for shift in SHIFTS:
-        there, _ = _agreement(near, np.roll(target, shift)[rows], case.seed)
+        there = belonging.deviations(np.roll(target, shift)[rows], case.seed)
         if there > 6:
             yield Finding(
                 "labels-misaligned",
                 "error",
-                f"Moved by {shift} row{'s' * (abs(shift) != 1)} the targets belong to the inputs: they agree "
-                f"with those of the nearest neighbours {there:.0f} standard deviations better than shuffled "
-                f"ones; as they are, {here:.1f}.",
+                f"Moved by {shift} row{'s' * (abs(shift) != 1)} the targets belong to the inputs: they can "
+                f"be predicted {there:.0f} standard deviations better than shuffled ones; as they are, "
+                f"{here:.1f}.",
                 "Where was a row dropped or added in only one of the two?",
                 "Read inputs and targets from one table, and drop rows in both at once.",
                 {"shift": shift, "here": here, "there": there},
             )
             return
-    elsewhere = _validation_agreement(case)
+    elsewhere = _validation_deviations(case)
     known = elsewhere is not None and elsewhere > 6
     also = f"; in the validation data they do, by {elsewhere:.0f} standard deviations" if known else ""
     yield Finding(
         "labels-misaligned",
         "error" if known else "warning",
-        "The targets seem to have nothing to do with the inputs: those of the nearest neighbours agree by "
-        f"{strength}, which is {here:.1f} standard deviations from what shuffled targets give{also}.",
+        "The targets seem to have nothing to do with the inputs: from neighbours, and from a linear model, "
+        f"they are predicted {max(here, 0):.1f} standard deviations better than shuffled targets at the "
+        f"most{also}.",
         "Do the rows of x and y still belong together, and can you tell a few targets from their inputs by "
         "eye?",
         "Look at some examples with their targets; index inputs and targets with one and the same "
@@ -203,59 +199,14 @@ def _column(case: Case) -> np.ndarray | None:
     return y.reshape(-1).double().cpu().numpy()
 
 
-def _features(x: torch.Tensor) -> np.ndarray:
-    """Return one row of numbers per example, scaled."""
-    rows = x.reshape(len(x), -1)
-    if not rows.is_floating_point():
-        kinds = int(rows.max()) + 1 if rows.numel() and int(rows.min()) >= 0 else 0
-        if not 0 < kinds <= 1000 or rows.numel() * kinds > MOST_COUNTS:
-            return rows.double().cpu().numpy()
-        counts = torch.nn.functional.one_hot(rows.long(), kinds).sum(
-            1
-        )  # which tokens there are, in any order
-        rows = counts.float()
-    values = rows.double().cpu().numpy()
-    spread = values.std(0)
-    return (values - values.mean(0)) / np.where(spread > 0, spread, 1)
-
-
-def _neighbours(features: np.ndarray) -> np.ndarray | None:
-    """Return the nearest other rows of each row, shape (n, NEIGHBOURS)."""
-    if not np.ptp(features):
-        return None
-    squares = (features**2).sum(1)
-    distances = squares[:, None] + squares[None] - 2 * features @ features.T
-    np.fill_diagonal(distances, np.inf)
-    return np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-
-
-def _agreement(near: np.ndarray, target: np.ndarray, seed: int) -> tuple[float, str]:
-    """Return by how many standard deviations targets agree with their neighbours' better than shuffled."""
-    few = len(np.unique(target)) <= max(2, len(target) // 10)
-
-    def agree(values: np.ndarray) -> float:
-        if few:
-            return float((values[near] == values[:, None]).mean())
-        ranks = values.argsort().argsort()
-        return float(np.corrcoef(ranks[near].mean(1), ranks)[0, 1])
-
-    rng = np.random.default_rng(seed)
-    true = agree(target)
-    others = [agree(rng.permutation(target)) for _ in range(SHUFFLES)]
-    deviation = max(float(np.std(others)), 1e-9)
-    return (
-        true - float(np.mean(others))
-    ) / deviation, f"{true:.0%}" if few else f"a rank correlation of {true:.2f}"
-
-
-def _validation_agreement(case: Case) -> float | None:
-    """Return the same for the validation data."""
+def _validation_deviations(case: Case) -> float | None:
+    """Return by how many standard deviations the validation targets belong to their inputs."""
     data = case.validation
-    if data is None or len(data) < 60 or data.y.numel() != len(data):
+    if data is None or len(data) < FEWEST or data.y.numel() != len(data):
         return None
     rows = np.random.default_rng(case.seed).permutation(len(data))[:1000]
-    near = _neighbours(_features(data.x[torch.from_numpy(rows)]))
-    return None if near is None else _agreement(near, data.y.reshape(-1).double().numpy()[rows], case.seed)[0]
+    belonging = Association(data.x[torch.from_numpy(rows)])
+    return belonging.deviations(data.y.reshape(-1).double().cpu().numpy()[rows], case.seed)
 
 
 def _told_by_one(features: np.ndarray, target: np.ndarray, classes: bool) -> np.ndarray:
