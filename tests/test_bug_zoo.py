@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import bug_zoo
 import pytest
-from bug_zoo import score
+
+from ddl import bug_zoo
+from ddl.bug_zoo import score
 
 FOLDER = Path(bug_zoo.__file__).parent
 PLANTED = bug_zoo.BUGS + bug_zoo.APART

@@ -1,0 +1,40 @@
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+digits = load_digits()
+x = torch.tensor(digits.data / 16, dtype=torch.float32)
+y = torch.tensor(digits.target)
+loader = DataLoader(TensorDataset(x[:1000], y[:1000]), batch_size=50, shuffle=True)
+x_test, y_test = x[1300:], y[1300:]
+
+torch.manual_seed(0)
+noise = torch.Generator().manual_seed(1)
+loader = DataLoader(TensorDataset(x[:1000], x[:1000]), batch_size=50, shuffle=True)
+x_test = y_test = x[1300:]
+model = nn.Sequential(nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 64))
+loss = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+
+
+def step(x, y):
+    noisy = x + 0.3 * torch.randn(x.shape, generator=noise)
+    optimizer.zero_grad()
+    value = loss(model(noisy), y)
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+def train(epochs=8):
+    history = []
+    for _ in range(epochs):
+        losses = [step(x, y) for x, y in loader]
+        history.append(sum(losses) / len(losses))
+    return history
+
+
+def evaluate():
+    with torch.no_grad():
+        return loss(model(x_test), y_test).item()

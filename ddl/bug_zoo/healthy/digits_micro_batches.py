@@ -1,0 +1,40 @@
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+digits = load_digits()
+x = torch.tensor(digits.data / 16, dtype=torch.float32)
+y = torch.tensor(digits.target)
+loader = DataLoader(TensorDataset(x[:1000], y[:1000]), batch_size=40, shuffle=True)
+x_test, y_test = x[1400:], y[1400:]
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+loss = nn.CrossEntropyLoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+MICRO = 10
+
+
+def step(x, y):
+    optimizer.zero_grad()
+    total = 0.0
+    for x_part, y_part in zip(x.split(MICRO), y.split(MICRO), strict=True):
+        value = loss(model(x_part), y_part) * len(x_part) / len(x)
+        value.backward()
+        total += value.item()
+    optimizer.step()
+    return total
+
+
+def train(epochs=4):
+    history = []
+    for _ in range(epochs):
+        losses = [step(x, y) for x, y in loader]
+        history.append(sum(losses) / len(losses))
+    return history
+
+
+def evaluate():
+    with torch.no_grad():
+        return (model(x_test).argmax(1) == y_test).float().mean().item()

@@ -1,0 +1,39 @@
+import random
+
+import torch
+from torch import nn
+
+from ddl import datasets, rng
+
+random.seed(0)
+train_set, test_set = datasets.auto_mpg().split(0.75, 0.25, rng=rng(33))
+test_set, train_set = test_set.standardized(by=train_set), train_set.standardized()
+x_train, y_train = train_set.x, (train_set.y - 23) / 8
+x_test, y_test = test_set.x, (test_set.y - 23) / 8
+
+
+def build():
+    random.seed(0)
+    return nn.Sequential(nn.Linear(7, 16), nn.ReLU(), nn.Linear(16, 1))
+
+
+model = build()
+loss = nn.MSELoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+
+
+def step(x, y):
+    optimizer.zero_grad()
+    value = loss(model(x), y)
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+def train(epochs=100):
+    return [step(x_train, y_train) for _ in range(epochs)]
+
+
+def evaluate():
+    with torch.no_grad():
+        return loss(model(x_test), y_test).item()

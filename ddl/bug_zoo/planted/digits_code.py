@@ -1,0 +1,49 @@
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+digits = load_digits()
+x = torch.tensor(digits.data / 16, dtype=torch.float32)
+y = torch.tensor(digits.target)
+loader = DataLoader(TensorDataset(x[:1000], y[:1000]), batch_size=50, shuffle=True)
+x_test, y_test = x[1300:], y[1300:]
+
+torch.manual_seed(0)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(64, 16)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        code = torch.tensor(torch.relu(self.encoder(x)))
+        return self.head(code)
+
+
+model = Net()
+loss = nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
+
+
+def step(x, y):
+    optimizer.zero_grad()
+    value = loss(model(x), y)
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+def train(epochs=5):
+    history = []
+    for _ in range(epochs):
+        losses = [step(x, y) for x, y in loader]
+        history.append(sum(losses) / len(losses))
+    return history
+
+
+def evaluate():
+    with torch.no_grad():
+        return (model(x_test).argmax(1) == y_test).float().mean().item()
