@@ -222,6 +222,9 @@ def test_an_image_is_noise_anatomy_finding_and_mark():
     images, without = hospital.images(500, ddl.rng(13)), plain.images(500, ddl.rng(13))
     added = images.x - without.x
     noise = without.x - hospital.anatomy()
+    darker = replace(hospital, brightness=0.0).anatomy()
+    np.testing.assert_allclose(hospital.anatomy() - darker, 0.5)
+    np.testing.assert_allclose(darker, np.where(hospital.lungs(), -1, 1))
     assert abs(noise.std() - 1) < 0.01
     assert abs(noise.mean()) < 0.01
     for image, finding, marked, place in zip(added, images.finding, images.marked, images.place, strict=True):
