@@ -217,8 +217,7 @@ def test_the_linear_model_leaves_each_example_out():
     features = ((x - x.mean(0)) / x.std(0, correction=0)).double().numpy()
     target = np.random.default_rng(0).normal(size=30)
     target -= target.mean()
-    hat = Association(x).hat
-    left_out = (hat @ target - np.diag(hat) * target) / (1 - np.diag(hat))
+    left_out = Association(x).left_out(target[:, None])[:, 0]
     others = np.arange(30) != 7
     penalty = PENALTY * 30 * np.eye(3)
     weights = np.linalg.solve(

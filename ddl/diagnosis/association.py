@@ -58,6 +58,11 @@ class Association:
         others = np.array([self._scores(rng.permutation(target)) for _ in range(SHUFFLES)])
         return float(((true - others.mean(0)) / np.maximum(others.std(0), 1e-9)).max())
 
+    def left_out(self, columns: np.ndarray) -> np.ndarray:
+        """Return what the linear model says of each example, fitted to all others; shape (n, k)."""
+        own = np.diag(self.hat)[:, None]
+        return (self.hat @ columns - own * columns) / (1 - own)
+
     def _scores(self, target: np.ndarray) -> np.ndarray:
         """Return how well neighbours, and all others by a linear model, predict the targets."""
         kinds = np.unique(target)
@@ -68,8 +73,7 @@ class Association:
             columns = target.argsort().argsort()[:, None].astype(float)
             by_neighbours = np.corrcoef(columns[self.near, 0].mean(1), columns[:, 0])[0, 1]
         columns = columns - columns.mean(0)
-        own = np.diag(self.hat)[:, None]
-        left_out = (self.hat @ columns - own * columns) / (1 - own)
+        left_out = self.left_out(columns)
         return np.array([by_neighbours, (left_out * columns).sum() / (np.linalg.norm(left_out) + 1e-12)])
 
 

@@ -17,7 +17,7 @@ Container = list | dict | set | collections.deque
 LARGEST_TENSOR = 100_000
 """Tensors that functions close over are remembered up to this many numbers; larger ones are data."""
 
-LIBRARIES = ("builtins", "ddl", "matplotlib", "numpy", "pandas", "sklearn", "torch", "tqdm")
+LIBRARIES = ("builtins", "matplotlib", "numpy", "pandas", "sklearn", "torch", "tqdm")
 """What functions of these change besides their arguments is the global random state at most."""
 
 DEEPEST = 3
