@@ -16,6 +16,7 @@ from ddl.diagnosis import trials
 from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import Examples, Pair
 from ddl.diagnosis.state import Snapshot, seed_everything
+from ddl.diagnosis.values import number, tensors_in
 from ddl.diagnosis.watching import Seen, watching
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -210,7 +211,7 @@ class Case:
         squares: dict[str, float] = {}
 
         def keep(name: str, output: object) -> None:
-            outputs = [part for part in _flat(output) if part.is_floating_point()]
+            outputs = [part for part in tensors_in(output) if part.is_floating_point()]
             recorded = [part for part in outputs if part.requires_grad]
             if outputs and not recorded:
                 unrecorded.append(name)
@@ -392,17 +393,3 @@ class Case:
         if not math.isfinite(end):
             return -math.inf
         return (start - end) / max(start - floor, 1e-12)
-
-
-def _flat(output: object) -> list[torch.Tensor]:
-    """Return the tensors among what a layer puts out, such as a recurrent layer's output and state."""
-    if isinstance(output, torch.Tensor):
-        return [output]
-    return [part for inner in output for part in _flat(inner)] if isinstance(output, tuple | list) else []
-
-
-def number(value: object) -> float:
-    """Return what a loss returned as a number; NaN if it is none."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().float().mean().item() if value.numel() else math.nan
-    return float(value) if isinstance(value, int | float) else math.nan

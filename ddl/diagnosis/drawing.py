@@ -25,7 +25,7 @@ def draw(measured: Measured) -> Figure:
     middle.set(title="Updates", xlabel="‖Δθ‖ / ‖θ‖ of one step", yticklabels=[])
     if middle.lines:
         middle.axvline(USUAL_UPDATE, color=GREY, linestyle="--", linewidth=1.2, label="usual: 0.001")
-        middle.legend(loc="lower left")
+        middle.legend()
     _activations(right, measured)
     return figure
 
@@ -48,7 +48,7 @@ def _lollipops(ax: Axes, names: list[str], values: list[float], colour: str) -> 
     if zero.any():
         edge = ax.get_xlim()[0]
         ax.plot(np.full(zero.sum(), edge), y[zero], "x", color=INK, clip_on=False, label="exactly 0")
-        ax.legend(loc="upper right")
+        ax.legend()
     ax.grid(axis="x")
 
 

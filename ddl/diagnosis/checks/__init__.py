@@ -3,6 +3,7 @@
 from ddl.diagnosis.checks import (
     alignment,
     evaluating,
+    first_loss,
     gradients,
     inputs,
     learning,
@@ -18,6 +19,7 @@ ALL = (
     *loading.CHECKS,
     *outputs.CHECKS,
     *losses.CHECKS,
+    *first_loss.CHECKS,
     *steps.CHECKS,
     *gradients.CHECKS,
     *learning.CHECKS,
