@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Let nbval compare text alone: HTML and images are not committed."""
     if isinstance(collector, IPyNbFile):
-        collector.skip_compare += ("text/html", "image/svg+xml", "text/latex")
+        collector.skip_compare += ("text/html", "text/markdown", "image/svg+xml", "text/latex")
 
 
 def execute_with_history(kernel: RunningKernel, source: str, allow_stdin: bool | None = None) -> str:
