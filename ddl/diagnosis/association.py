@@ -34,9 +34,12 @@ class Association:
         distances = squares[:, None] + squares[None] - 2 * products
         np.fill_diagonal(distances, np.inf)
         self.near = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-        n = len(features)
-        # From the products, ridge regression takes no more time for many features than for few.
-        self.hat = np.linalg.solve(products + PENALTY * n * np.eye(n), products)
+        n, d = features.shape
+        # Ridge regression by examples or by features, whichever are fewer.
+        if d < n:
+            self.hat = features @ np.linalg.solve(features.T @ features + PENALTY * n * np.eye(d), features.T)
+        else:
+            self.hat = np.linalg.solve(products + PENALTY * n * np.eye(n), products)
 
     def deviations(self, target: np.ndarray, seed: int) -> float:
         """Return by how many standard deviations a target is predicted better than in other orders.

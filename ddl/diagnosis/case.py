@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from ddl.diagnosis import trials
 from ddl.diagnosis.errors import Unavailable, describe
 from ddl.diagnosis.examples import Examples, Pair
-from ddl.diagnosis.state import Snapshot, seed_everything
+from ddl.diagnosis.state import Snapshot, seed_everything, seed_torch
 from ddl.diagnosis.values import number, tensors_in
 from ddl.diagnosis.watching import Seen, watching
 
@@ -136,7 +136,7 @@ class Case:
         self.quiet()
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.seed)
+                seed_torch(self.seed)
                 x, y = self.to_model(pair)
                 result = self.call("the loss", self.loss, self.call("the model", self.model, x), y)
         finally:

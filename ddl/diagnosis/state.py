@@ -117,9 +117,17 @@ class GlobalState:
         torch.set_grad_enabled(self.records)
 
 
+def seed_torch(seed: int) -> None:
+    """Set PyTorch's global random states; without a GPU many times faster than ``torch.manual_seed``."""
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 def seed_everything(seed: int) -> None:
     """Set the global random states."""
-    torch.manual_seed(seed)
+    seed_torch(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the reader's step may draw from it
     random.seed(seed)
 
