@@ -7,43 +7,9 @@ import copy
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from diagnosed import diagnose, mlp, sgd, usual
+from diagnosed import diagnose, mlp, of_lines, sequential, sgd, usual
 from torch import nn
 from torch.nn import functional as F
-
-
-def sequential(*end, sizes=(13, 32, 3), between=nn.ReLU):
-    """Return a network with more at its end."""
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(*sizes[:2]), between(), nn.Linear(*sizes[1:]), *end)
-
-
-def of_lines(*lines):
-    """Return what makes a step that does the things named, in this order."""
-
-    def make(model, loss, optimizer):
-        def step(x, y):
-            value = None
-            for line in lines:
-                if line == "zero":
-                    optimizer.zero_grad()
-                elif line == "loss":
-                    value = loss(model(x), y)
-                elif line == "backward":
-                    if value is None:
-                        value = loss(model(x), y)
-                    value.backward()
-                elif line == "clip":
-                    nn.utils.clip_grad_norm_(model.parameters(), 1e-5)
-                elif line == "clip values":
-                    nn.utils.clip_grad_value_(model.parameters(), 1e-7)
-                else:
-                    getattr(model if line in ("train", "eval") else optimizer, line)()
-            return value
-
-        return step
-
-    return make
 
 
 def with_loss(change):
