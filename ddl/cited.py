@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from importlib import resources
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CitedTable:
@@ -36,7 +38,7 @@ class CitedTable:
     def _shown(self) -> pd.DataFrame:
         shown = self.frame[[*self.columns, "source"]].copy()
         for name in shown.select_dtypes("number").columns.drop("year", errors="ignore"):
-            shown[name] = [f"{value:,.0f}" if pd.notna(value) else "" for value in shown[name]]
+            shown[name] = shown[name].map("{:,.0f}".format, na_action="ignore").astype(object).fillna("")
         return shown
 
     def __repr__(self) -> str:
@@ -82,5 +84,7 @@ def nervous_systems() -> CitedTable:
 
 
 def _read(name: str) -> pd.DataFrame:
+    import pandas as pd  # slow to import
+
     with resources.files("ddl").joinpath("assets", name).open(encoding="utf-8") as file:
         return pd.read_csv(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import re
 import subprocess
@@ -20,11 +21,13 @@ from ddl import environment
 
 @pytest.fixture(autouse=True)
 def plain_run(monkeypatch):
-    """A run with no variable of ours set, which leaves no plot style behind."""
+    """A run with no variable of ours set, which leaves neither plot style nor collector changed behind."""
     for name in (environment.SEED_VARIABLE, environment.STATIC_VARIABLE, environment.STRICT_VARIABLE):
         monkeypatch.delenv(name, raising=False)
+    threshold = gc.get_threshold()
     with mpl.rc_context():
         yield
+    gc.set_threshold(*threshold)
 
 
 # The base seed
@@ -181,12 +184,26 @@ def test_setup_sets_the_plot_style(capsys):
     assert mpl.rcParams["axes.labelcolor"] == ddl.plots.INK
 
 
+def test_setup_calls_the_garbage_collector_less_often_but_leaves_it_on(capsys):
+    gc.set_threshold(700, 10, 10)
+    ddl.setup()
+    assert gc.get_threshold()[0] > 10_000
+    assert gc.isenabled()
+
+
+def test_importing_the_package_loads_nothing_that_takes_long_and_few_need():
+    slow = ["pandas", "scipy", "sklearn", "torch._dynamo"]
+    code = f"import ddl, sys; print([name for name in {slow} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_importing_the_package_sets_nothing():
     code = (
-        "import random, matplotlib as mpl, numpy as np, torch\n"
+        "import gc, random, matplotlib as mpl, numpy as np, torch\n"
         "random.seed(3); np.random.seed(3); torch.manual_seed(3)\n"
         "def state(): return str((random.getstate(), np.random.get_state(), torch.get_rng_state().tolist(),"
-        " dict(mpl.rcParams), torch.get_default_dtype(), torch.is_grad_enabled()))\n"
+        " dict(mpl.rcParams), torch.get_default_dtype(), torch.is_grad_enabled(), gc.get_threshold()))\n"
         "import matplotlib.pyplot\n"
         "before = state()\n"
         "import ddl\n"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from ddl.diagnosis.association import Association
 from ddl.diagnosis.case import Case
@@ -219,6 +218,8 @@ def _told_by_one(features: np.ndarray, target: np.ndarray, classes: bool) -> np.
         columns.append(target)
     told = np.max([_shared_variance(features, column) for column in columns], 0)
     if not classes:
+        from scipy.stats import rankdata  # slow to import
+
         ranks = [rankdata(values, axis=0) for values in (features, target)]
         constant = np.ptp(features, 0) == 0
         told = np.maximum(told, np.where(constant, 0, _shared_variance(*ranks)))
