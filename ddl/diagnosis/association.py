@@ -37,9 +37,10 @@ class Association:
         n, d = features.shape
         # Ridge regression by examples or by features, whichever are fewer.
         if d < n:
-            self.hat = features @ np.linalg.solve(features.T @ features + PENALTY * n * np.eye(d), features.T)
+            penalty = PENALTY * n * np.eye(d, dtype=features.dtype)
+            self.hat = features @ np.linalg.solve(features.T @ features + penalty, features.T)
         else:
-            self.hat = np.linalg.solve(products + PENALTY * n * np.eye(n), products)
+            self.hat = np.linalg.solve(products + PENALTY * n * np.eye(n, dtype=features.dtype), products)
 
     def deviations(self, target: np.ndarray, seed: int) -> float:
         """Return by how many standard deviations a target is predicted better than in other orders.
@@ -70,10 +71,10 @@ class Association:
         """Return how well neighbours, and all others by a linear model, predict the targets."""
         kinds = np.unique(target)
         if len(kinds) <= max(2, min(20, len(target) // 10)):
-            columns = (target[:, None] == kinds).astype(float)
+            columns = (target[:, None] == kinds).astype(self.hat.dtype)
             by_neighbours = (target[self.near] == target[:, None]).mean()
         else:
-            columns = target.argsort().argsort()[:, None].astype(float)
+            columns = target.argsort().argsort()[:, None].astype(self.hat.dtype)
             by_neighbours = np.corrcoef(columns[self.near, 0].mean(1), columns[:, 0])[0, 1]
         columns = columns - columns.mean(0)
         left_out = self.left_out(columns)
@@ -81,16 +82,13 @@ class Association:
 
 
 def _features(x: torch.Tensor) -> np.ndarray:
-    """Return one row of numbers per example, scaled."""
+    """Return one row of numbers per example; scaled ones in single precision, which is faster and will do."""
     rows = x.reshape(len(x), -1)
     if not rows.is_floating_point():
         kinds = int(rows.max()) + 1 if rows.numel() and int(rows.min()) >= 0 else 0
         if not 0 < kinds <= 1000 or rows.numel() * kinds > MOST_COUNTS:
             return rows.double().cpu().numpy()
-        counts = torch.nn.functional.one_hot(rows.long(), kinds).sum(
-            1
-        )  # which tokens there are, in any order
-        rows = counts.float()
+        rows = torch.nn.functional.one_hot(rows.long(), kinds).sum(1)  # which tokens, in any order
     values = rows.double().cpu().numpy()
     spread = values.std(0)
-    return (values - values.mean(0)) / np.where(spread > 0, spread, 1)
+    return ((values - values.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
