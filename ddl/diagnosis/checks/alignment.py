@@ -16,6 +16,9 @@ from ddl.diagnosis.report import Finding
 FEWEST = 60
 """Examples of which can be said whether targets belong to their inputs."""
 
+FEW = 300
+"""Examples that are asked first: where targets belong to their inputs, these mostly say so, and much faster."""
+
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 """By how many rows targets are moved, to see whether they then belong."""
 
@@ -47,10 +50,12 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
     rows = rows[finite[rows]]
     if len(rows) < FEWEST:
         raise Unavailable(f"there are fewer than {FEWEST} examples without gaps")
-    belonging = Association(x[torch.from_numpy(rows)])
-    here = belonging.deviations(target[rows], case.seed)
-    if here > 3:
-        return
+    for stride, enough in ((max(1, len(rows) // FEW), 6), (1, 3)):
+        some = rows[::stride]
+        belonging = Association(x[torch.from_numpy(some)])
+        here = belonging.deviations(target[some], case.seed)
+        if here > enough:
+            return
     for shift in SHIFTS:
         there = belonging.deviations(np.roll(target, shift)[rows], case.seed)
         if there > 6:
