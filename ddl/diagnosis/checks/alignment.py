@@ -17,7 +17,7 @@ FEWEST = 60
 """Examples of which can be said whether targets belong to their inputs."""
 
 FEW = 300
-"""Examples that are asked first: where targets belong to their inputs, these mostly say so, and much faster."""
+"""Examples that are asked first: where targets belong to their inputs, they mostly say so, in less time."""
 
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 """By how many rows targets are moved, to see whether they then belong."""
