@@ -49,6 +49,7 @@ def use_style() -> None:
             "axes.titlesize": 12,
             "axes.titleweight": "bold",
             "axes.titlelocation": "left",
+            "axes.titley": 1.0,  # else each drawing looks anew for what a title might overlap
             "axes.labelsize": 11,
             "axes.axisbelow": True,
             "xtick.color": GREY,
