@@ -7,12 +7,13 @@ with all on the way forward, and two on the way back. On a cluster each process 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.multiprocessing as mp
 
 from ddl.checks import size, whole_number
 from ddl.models import MixtureOfExperts
@@ -64,7 +66,7 @@ def run(
     x
         Inputs, shape (…, d), at least one for each process.
     processes
-        How many. Starting them takes a few seconds.
+        How many. Starting them takes a second or two.
     upstream
         Gradient with respect to the output, of its shape; then the gradients of ``(output * upstream).sum()``
         are computed too, also by exchange.
@@ -185,15 +187,15 @@ class AllToAll(torch.autograd.Function):
         return all_to_all(gradient, ctx.received, ctx.sent), None, None
 
 
-def work(folder: str, rank: int, processes: int, timeout: float) -> None:
-    """Do the part of one process; what :func:`run` starts it with.
+def work(rank: int, folder: str, processes: int, timeout: float) -> None:
+    """Do the part of one process.
 
     Parameters
     ----------
-    folder
-        Where its task lies, and where its result is to be written.
     rank
         Its number.
+    folder
+        Where its task lies, and where its result is to be written.
     processes
         How many there are.
     timeout
@@ -221,42 +223,64 @@ def work(folder: str, rank: int, processes: int, timeout: float) -> None:
         dist.destroy_process_group()
 
 
+def start(folder: str, processes: int, timeout: float) -> None:
+    """Start the processes from this one, which :func:`run` has started for it, and wait for them.
+
+    Parameters
+    ----------
+    folder
+        Where their tasks lie.
+    processes
+        How many there are.
+    timeout
+        How many seconds they wait for one another.
+
+    Raises
+    ------
+    torch.multiprocessing.ProcessException
+        If a process fails; the others are ended then.
+    """
+    # Imports take most of the time. Where that is safe, they are copies of this one, which has done them.
+    method = "fork" if sys.platform == "linux" else "spawn"
+    mp.start_processes(work, (folder, processes, timeout), nprocs=processes, start_method=method)
+
+
 def _run_all(folder: str, processes: int, timeout: float) -> None:
     """Start the processes and wait for them; end all if one fails or time is up."""
-    deadline = time.monotonic() + timeout
-    # The processes import this very package, wherever it is and whatever folder they start in.
+    # They import this very package, wherever it is and whatever folder they start in.
     places = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(places)}
     if sys.platform == "linux":  # they are all on this machine: no name of it has to be looked up
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    running = []
-    try:
-        for rank in range(processes):
-            call = f"from ddl.expert_parallel import work; work({folder!r}, {rank}, {processes}, {timeout})"
-            with Path(folder, f"log{rank}.txt").open("w") as log:
-                running.append(
-                    subprocess.Popen([sys.executable, "-c", call], stdout=log, stderr=log, env=environment)
-                )
-        while any(process.poll() is None for process in running):
-            _check_all(folder, running)
-            if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{processes} processes were not done after {timeout:g} seconds; give a longer timeout"
-                )
-            time.sleep(0.02)
-        _check_all(folder, running)
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
+    call = f"from ddl.expert_parallel import start; start({folder!r}, {processes}, {timeout})"
+    with subprocess.Popen(
+        [sys.executable, "-c", call],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,  # so that all can be ended together
+    ) as starter:
+        try:
+            _, said = starter.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(
+                f"{processes} processes were not done after {timeout:g} seconds; give a longer timeout"
+            ) from None
+        finally:
+            _end(starter)
+    if starter.returncode:
+        raise RuntimeError(f"one of {processes} processes has failed\n{said[-4000:]}")
 
 
-def _check_all(folder: str, running: Sequence[subprocess.Popen]) -> None:
-    """Raise the errors of the processes that have failed; one may have failed because of another."""
-    failed = [rank for rank, process in enumerate(running) if process.poll()]
-    if failed:
-        logs = [f"process {rank}:\n{Path(folder, f'log{rank}.txt').read_text()[-2000:]}" for rank in failed]
-        raise RuntimeError(f"{len(failed)} of {len(running)} processes have failed\n" + "\n".join(logs))
+def _end(starter: subprocess.Popen) -> None:
+    """End a process that still runs, and those that it has started."""
+    if starter.poll() is None:
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself at this very moment
+                os.killpg(starter.pid, signal.SIGKILL)
+        else:
+            starter.kill()
 
 
 def _gathered(parts: Sequence[dict[str, torch.Tensor | None]], x: torch.Tensor) -> dict[str, torch.Tensor]:
