@@ -34,7 +34,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=6):
+def train(epochs=5):
     history = []
     for _ in range(epochs):
         losses = [step(x, y) for x, y in loader]

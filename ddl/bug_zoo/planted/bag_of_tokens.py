@@ -39,7 +39,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=8):
+def train(epochs=6):
     history = []
     for _ in range(epochs):
         losses = [step(x, y) for x, y in loader]

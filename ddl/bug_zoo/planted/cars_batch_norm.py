@@ -28,7 +28,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=12):
+def train(epochs=8):
     model.train()
     history = []
     for _ in range(epochs):

@@ -23,7 +23,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=150):
+def train(epochs=100):
     return [step(x_train, y_train) for _ in range(epochs)]
 
 

@@ -22,7 +22,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=150):
+def train(epochs=120):
     return [step(x_train, y_train) for _ in range(epochs)]
 
 

@@ -24,7 +24,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=6):
+def train(epochs=4):
     history = []
     for _ in range(epochs):
         losses = [step(x, y) for x, y in loader]

@@ -35,7 +35,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=30):
+def train(epochs=20):
     return [step(x_train, y_train) for _ in range(epochs)]
 
 

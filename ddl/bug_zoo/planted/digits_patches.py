@@ -38,7 +38,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=4):
+def train(epochs=3):
     history = []
     for _ in range(epochs):
         losses = [step(x, y) for x, y in loader]

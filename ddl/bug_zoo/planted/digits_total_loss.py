@@ -23,7 +23,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=10):
+def train(epochs=8):
     history = []
     for _ in range(epochs):
         total = sum(step(x, y) for x, y in loader)

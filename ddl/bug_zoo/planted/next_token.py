@@ -30,7 +30,7 @@ torch.manual_seed(0)
 text = sentences(300)
 x_train, y_train, x_test, y_test = text[:200, :-1], text[:200, 1:], text[200:, :-1], text[200:, 1:]
 model = Transformer()
-optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
 
 
 def loss(logits, y):
@@ -45,7 +45,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=100):
+def train(epochs=60):
     return [step(x_train, y_train) for _ in range(epochs)]
 
 

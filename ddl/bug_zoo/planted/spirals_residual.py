@@ -34,7 +34,7 @@ def step(x, y):
     return value.item()
 
 
-def train(epochs=120):
+def train(epochs=80):
     return [step(x_train, y_train) for _ in range(epochs)]
 
 
