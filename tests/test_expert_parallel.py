@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import sys
 import tempfile
@@ -112,9 +113,8 @@ def test_time_is_up_when_it_is_up_and_no_process_goes_on(tmp_path_factory, monke
     monkeypatch.syspath_prepend(modules)
     monkeypatch.setenv("PYTHONPATH", str(modules))
     monkeypatch.setenv("BEATS", str(beats))
-    from endless import Endless
-
-    layer = MixtureOfExperts((4, 8, 3), experts=2, activation=Endless, seed=0)
+    endless = importlib.import_module("endless")
+    layer = MixtureOfExperts((4, 8, 3), experts=2, activation=endless.Endless, seed=0)
     with pytest.raises(TimeoutError, match="2 processes were not done after 10 seconds"):
         expert_parallel.run(layer, normal(6, 4), timeout=10)
     last = [beat.read_text() for beat in beats.iterdir()]
