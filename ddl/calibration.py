@@ -73,11 +73,12 @@ class RiskCoverage:
 
         Raises
         ------
+        TypeError
+            If the coverage is no number.
         ValueError
-            If the coverage is out of range.
+            If it is out of range.
         """
-        if not 0 < coverage <= 1:
-            raise ValueError(f"coverage is {coverage}; give a share above 0, at most 1")
+        coverage = checks.fraction("coverage", coverage, one=True)
         return float(self.risk[np.searchsorted(self.coverage, coverage)])
 
 

@@ -70,6 +70,44 @@ def size(name: str, value: float, *, zero: bool = False) -> None:
         raise ValueError(f"{name} is {value}; it must be {'zero or ' if zero else ''}positive, and finite")
 
 
+def fraction(name: str, value: float, *, one: bool = False) -> float:
+    """Return a number above 0 and below 1, such as a share or a probability; refuse anything else.
+
+    Parameters
+    ----------
+    name
+        What the caller's argument is called.
+    value
+        Its value.
+    one
+        Whether 1 is allowed too.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If ``value`` is not a real number of Python or NumPy.
+    ValueError
+        If it is out of range or NaN.
+
+    Examples
+    --------
+    >>> fraction("level", 5)
+    Traceback (most recent call last):
+    ValueError: level is 5; give a fraction above 0 and below 1, such as 0.05
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}; give a fraction such as 0.05")
+    if not 0 < value < 1 and not (one and value == 1):
+        bound = "at most 1" if one else "below 1"
+        raise ValueError(f"{name} is {value}; give a fraction above 0 and {bound}, such as 0.05")
+    return float(value)
+
+
 def generator(rng: np.random.Generator) -> None:
     """Refuse what is not a NumPy generator, such as a seed.
 

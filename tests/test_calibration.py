@@ -198,7 +198,7 @@ def test_the_risk_at_a_coverage_is_that_of_the_next_threshold():
     thirds = calibration.risk_coverage([3, 2, 1], [1, 1, 0])
     assert thirds.at(2 / 3) == 0
     for coverage in (0, 1.01):
-        with pytest.raises(ValueError, match=f"coverage is {coverage}; give a share above 0"):
+        with pytest.raises(ValueError, match=f"coverage is {coverage}; give a fraction above 0 and at most"):
             curve.at(coverage)
 
 

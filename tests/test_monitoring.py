@@ -121,11 +121,11 @@ def test_rows_that_cannot_be_compared_are_refused(arguments, error, words):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match="bins is 1; it must be at least 2"):
         ReferenceBins([1.0], bins=1)
-    with pytest.raises(ValueError, match="level is 0; a probability between 0 and 1 is wanted"):
+    with pytest.raises(ValueError, match="level is 0; give a fraction above 0 and below 1"):
         monitoring.stability_threshold(10, 10, level=0)
-    with pytest.raises(ValueError, match=r"level is 1\.0; a probability"):
+    with pytest.raises(ValueError, match=r"level is 1\.0; give a fraction"):
         monitoring.two_sample_tests([1.0], [1.0], level=1.0)
-    with pytest.raises(TypeError, match=r"level is '5 %'; give a probability such as 0\.05"):
+    with pytest.raises(TypeError, match=r"level is '5 %'; give a fraction such as 0\.05"):
         monitoring.two_sample_tests([1.0], [1.0], level="5 %")
     with pytest.raises(TypeError, match="level is True"):
         monitoring.stability_threshold(10, 10, level=True)
@@ -355,7 +355,7 @@ def test_the_state_is_a_dictionary_that_json_can_hold():
         ({"window": 9, "classifier": np.random.default_rng(0)}, ValueError, "window is 9; .* at least 10"),
         ({"classifier": 3}, TypeError, "rng is 3"),
         ({"psi": 0}, ValueError, "psi is 0; it must be positive"),
-        ({"level": 5}, ValueError, "level is 5; a probability"),
+        ({"level": 5}, ValueError, "level is 5; give a fraction"),
         ({"bins": 1}, ValueError, "bins is 1"),
         ({"correction": "fdr"}, ValueError, "correction is 'fdr'"),
     ],

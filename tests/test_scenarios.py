@@ -130,7 +130,7 @@ def test_the_best_are_the_ablest():
     best = pool.best(0.1)
     assert best.sum() == 50
     assert pool.ability[best].min() > pool.ability[~best].max()
-    with pytest.raises(ValueError, match=r"part is 1\.5; give a share"):
+    with pytest.raises(ValueError, match=r"part is 1\.5; give a fraction above 0 and at most 1"):
         pool.best(1.5)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ddl.checks import generator, size, whole_number
+from ddl.checks import fraction, generator, size, whole_number
 from ddl.datasets.dataset import Dataset
 
 PLANE = ("x1", "x2")
@@ -236,8 +236,7 @@ def circles(n: int, *, factor: float = 0.5, noise: float = 0.05, rng: np.random.
     whole_number("n", n, at_least=2)
     generator(rng)
     size("noise", noise, zero=True)
-    if not 0 < factor < 1:
-        raise ValueError(f"factor is {factor}; the inner circle's radius must be between 0 and 1")
+    fraction("factor", factor)
     y = np.arange(n) % 2
     angle = rng.uniform(0, 2 * math.pi, size=n)
     x = np.where(y == 1, factor, 1.0)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import NoReturn
 
 import numpy as np
@@ -53,35 +52,6 @@ def table(name: str, rows: Rows, features: int | None = None, *, empty: bool = F
     if not np.isfinite(found).all():
         _gap(name, found)
     return found
-
-
-def probability(name: str, value: float) -> float:
-    """Return a probability strictly between 0 and 1.
-
-    Parameters
-    ----------
-    name
-        What the caller's argument is called.
-    value
-        Its value.
-
-    Returns
-    -------
-    float
-        The same number.
-
-    Raises
-    ------
-    TypeError
-        If it is no number.
-    ValueError
-        If it is 0 or below, 1 or above, or NaN.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {value!r}; give a probability such as 0.05")
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {value}; a probability between 0 and 1 is wanted, such as 0.05")
-    return float(value)
 
 
 def _gap(name: str, found: np.ndarray) -> NoReturn:

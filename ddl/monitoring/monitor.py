@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddl import checks
-from ddl.monitoring.inputs import Rows, probability, table
+from ddl.monitoring.inputs import Rows, table
 from ddl.monitoring.stability import MAJOR_SHIFT, ReferenceBins
 from ddl.monitoring.two_samples import adjusted, classifier_test, two_sample_tests
 
@@ -112,7 +112,7 @@ class DriftMonitor:
         if psi is not None:
             checks.size("psi", psi)
         if level is not None:
-            probability("level", level)
+            checks.fraction("level", level)
         if classifier is not None:
             checks.generator(classifier)
         adjusted(np.ones(1), correction)  # refuses one that is unknown before the first rows come

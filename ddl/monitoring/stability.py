@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ddl import checks
-from ddl.monitoring.inputs import Rows, probability, table
+from ddl.monitoring.inputs import Rows, table
 
 MINOR_SHIFT, MAJOR_SHIFT = 0.1, 0.25
 """The usual thresholds of the index: below 0.1 no shift to speak of, above 0.25 a major one.
@@ -167,7 +167,7 @@ def stability_threshold(
     m = checks.whole_number("current_rows", current_rows, at_least=1)
     bins = checks.whole_number("bins", bins, at_least=2)
     features = checks.whole_number("features", features, at_least=1)
-    probability("level", level)
+    checks.fraction("level", level)
     return float((1 / n + 1 / m) * chi2.isf(level / features, bins - 1))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ddl import checks
-from ddl.monitoring.inputs import Rows, probability, table
+from ddl.monitoring.inputs import Rows, table
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -82,7 +82,7 @@ def two_sample_tests(
     """
     from scipy.stats import ks_2samp  # slow to import
 
-    probability("level", level)
+    checks.fraction("level", level)
     reference = table("reference", reference)
     current = table("current", current, reference.shape[1])
     found = [ks_2samp(a, b) for a, b in zip(reference.T, current.T, strict=True)]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddl.checks import generator, whole_number
-from ddl.scenarios.parameters import Table, World, setting, share, top
+from ddl.checks import fraction, generator, whole_number
+from ddl.scenarios.parameters import Table, World, setting, top
 
 FEATURES = ("work sample", "interview", "grades", "experience", "clubs", "wording")
 """What an application shows: three measures of ability, one of ability and group, two of the group only."""
@@ -46,7 +46,7 @@ class Applicants(Table):
 
     def best(self, part: float) -> np.ndarray:
         """Return which applicants are truly among the ablest share of these, shape (n,)."""
-        return top(self.ability, share("part", part))
+        return top(self.ability, fraction("part", part, one=True))
 
 
 @dataclass(frozen=True)

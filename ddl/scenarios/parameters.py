@@ -87,15 +87,6 @@ class Table:
         return f"{type(self).__name__}({len(self)} rows)"
 
 
-def share(name: str, value: float) -> float:
-    """Return a share above 0 and at most 1; refuse anything else."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {value!r}; give a share such as 0.2")
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} is {value}; give a share above 0 and at most 1")
-    return float(value)
-
-
 def top(scores: np.ndarray, part: float) -> np.ndarray:
     """Return which scores are among the largest.
 
