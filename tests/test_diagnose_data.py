@@ -101,6 +101,16 @@ def test_rows_out_of_step_by_one_are_an_error():
     assert report["labels-misaligned"].numbers["shift"] == -1
 
 
+@pytest.mark.parametrize(("weight", "named"), [(0.25, False), (0.0, True)])
+def test_of_many_examples_a_weak_relation_to_the_labels_is_enough(weight, named):
+    """Of every third example it could not be told from chance."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1000, 3, generator=generator)
+    y = weight * x[:, :1] + torch.randn(1000, 1, generator=generator)
+    report = diagnose(model=mlp((3, 32, 1)), data=(x, y), loss=F.mse_loss)
+    assert ("labels-misaligned" in report.names) == named
+
+
 # Validation data and evaluations
 
 
