@@ -64,8 +64,7 @@ def size(name: str, value: float, *, zero: bool = False) -> None:
     ValueError
         If it is negative, infinite or NaN; or zero, unless allowed.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {value!r}; give a number such as 0.1")
+    _real_number(name, value, "number such as 0.1")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} is {value}; it must be {'zero or ' if zero else ''}positive, and finite")
 
@@ -100,8 +99,7 @@ def fraction(name: str, value: float, *, one: bool = False) -> float:
     Traceback (most recent call last):
     ValueError: level is 5; give a fraction above 0 and below 1, such as 0.05
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} is {value!r}; give a fraction such as 0.05")
+    _real_number(name, value, "fraction such as 0.05")
     if not 0 < value < 1 and not (one and value == 1):
         bound = "at most 1" if one else "below 1"
         raise ValueError(f"{name} is {value}; give a fraction above 0 and {bound}, such as 0.05")
@@ -123,3 +121,9 @@ def generator(rng: np.random.Generator) -> None:
     """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"rng is {rng!r}; give a numpy.random.Generator, as ddl.rng(1)")
+
+
+def _real_number(name: str, value: float, wanted: str) -> None:
+    """Refuse what is not a real number of Python or NumPy; truth values are none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is {value!r}; give a {wanted}")

@@ -240,7 +240,7 @@ def start(folder: str, processes: int, timeout: float) -> None:
     torch.multiprocessing.ProcessException
         If a process fails; the others are ended then.
     """
-    # Imports take most of the time. Where that is safe, they are copies of this one, which has done them.
+    # Imports take most of the time, and this process has done them: where copying it is safe, it is copied.
     method = "fork" if sys.platform == "linux" else "spawn"
     mp.start_processes(work, (folder, processes, timeout), nprocs=processes, start_method=method)
 

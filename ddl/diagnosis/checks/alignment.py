@@ -50,11 +50,11 @@ def check_labels_misaligned(case: Case) -> Iterator[Finding]:
     rows = rows[finite[rows]]
     if len(rows) < FEWEST:
         raise Unavailable(f"there are fewer than {FEWEST} examples without gaps")
-    for stride, enough in ((max(1, len(rows) // FEW), 6), (1, 3)):
+    for stride in sorted({max(1, len(rows) // FEW), 1}, reverse=True):
         some = rows[::stride]
         belonging = Association(x[torch.from_numpy(some)])
         here = belonging.deviations(target[some], case.seed)
-        if here > enough:
+        if here > (3 if stride == 1 else 6):
             return
     for shift in SHIFTS:
         there = belonging.deviations(np.roll(target, shift)[rows], case.seed)
